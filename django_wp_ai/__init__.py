@@ -1,0 +1,3 @@
+"""Make any Django site the AI backend for WordPress sites."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,21 @@
+"""The Django app."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+
+class DjangoWpAiConfig(AppConfig):
+    """Registers models, admin and startup checks; starts nothing and calls nobody."""
+
+    name = "django_wp_ai"
+    label = "django_wp_ai"
+    verbose_name = _("WordPress AI")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the startup checks and what follows a migration."""
+        from django_wp_ai import checks  # noqa: F401 - registration happens on import
+        from django_wp_ai.schedules import ensure_schedules
+
+        post_migrate.connect(ensure_schedules, sender=self, dispatch_uid="django_wp_ai.schedules")

@@ -1,0 +1,138 @@
+"""The one place that reads ``settings.DJANGO_WP_AI``.
+
+A host writes a dict with upper-case keys; the rest of the package reads the frozen ``settings`` object with
+lower-case attributes. Nothing is read at import, an unknown key fails with the list of known ones, and
+``override_settings`` works.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+SETTING = "DJANGO_WP_AI"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every option with its default. Durations end in ``_s`` (seconds), sizes in ``_bytes``."""
+
+    # Secrets at rest: Fernet keys, newest first. Empty: derived from SECRET_KEY (a check warns).
+    encryption_keys: tuple[str, ...] = ()
+
+    # Providers by name: {"openai": {"api_key": "…", "base_url": "…", "models": [...]}}; see docs/providers.md.
+    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"offline": {}})
+    default_model: str = ""  # "provider:model" or an alias; empty: the first provider's default
+    model_aliases: Mapping[str, Any] = field(default_factory=dict)  # name or glob -> "provider:model"
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # "provider:model" -> USD per million tokens
+
+    provider_timeout_s: float = 60.0
+    provider_connect_timeout_s: float = 5.0
+    provider_max_connections: int = 200
+    default_max_tokens: int = 4096  # where the caller gave none but a vendor or budget needs one
+    disconnect_drain_s: float = 10.0  # how long a stream is read on for its true usage after the client left
+
+    # Authentication
+    signature_window_s: int = 30
+    jwt_max_lifetime_s: int = 300
+    jwt_leeway_s: int = 5
+    credential_cache_s: float = 0.5  # a revoked credential stops within this time in every process
+    stream_token_max_ttl_s: int = 300
+    legacy_candidates: int = 100  # signatures without a key id are tried against this many credentials at most
+
+    # HTTP edge
+    max_body_bytes: int = 256 * 1024
+    max_json_depth: int = 64
+    max_messages: int = 512
+    stream_heartbeat_s: float = 15.0
+    trusted_proxies: tuple[str, ...] = ()  # CIDRs whose X-Forwarded-For is believed
+    health_cidrs: tuple[str, ...] = ()  # who may read health/*; empty: everyone
+
+    # Shared parts
+    cache_alias: str = "default"
+    db_threads: int = 8  # threads (and so connections) for database work of one ASGI process
+    rag: bool = True
+
+
+#: Numbers that may be 0, which turns the thing off; the others would break what they bound.
+MAY_BE_ZERO = frozenset({"DISCONNECT_DRAIN_S", "JWT_LEEWAY_S", "CREDENTIAL_CACHE_S", "LEGACY_CANDIDATES"})
+
+
+def _known() -> dict[str, str]:
+    return {f.name.upper(): f.name for f in fields(Settings)}
+
+
+def _coerce(key: str, value: Any, hint: Any) -> Any:
+    """Check one value against the type of its field; lists become tuples."""
+    origin = getattr(hint, "__origin__", hint)
+    if origin is tuple:
+        if isinstance(value, str) or not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+            raise ImproperlyConfigured(f"{SETTING}[{key!r}] must be a list of strings.")
+        return tuple(value)
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise ImproperlyConfigured(f"{SETTING}[{key!r}] must be a dict.")
+        return value
+    if hint is bool or (isinstance(value, bool) and hint in (int, float)):
+        if hint is not bool or not isinstance(value, bool):
+            raise ImproperlyConfigured(f"{SETTING}[{key!r}] must be {'True or False' if hint is bool else 'a number'}.")
+        return value
+    if hint in (int, float):
+        allowed = (int,) if hint is int else (int, float)
+        wanted = "not negative" if key in MAY_BE_ZERO else "more than 0"
+        if not isinstance(value, allowed) or not 0 <= value < math.inf or not (value or key in MAY_BE_ZERO):
+            whole = "a whole number" if hint is int else "a number"
+            raise ImproperlyConfigured(f"{SETTING}[{key!r}] must be {whole}, {wanted}.")
+        return value
+    if not isinstance(value, str):
+        raise ImproperlyConfigured(f"{SETTING}[{key!r}] must be a string.")
+    return value
+
+
+def load(raw: Any) -> Settings:
+    """Build the settings object from the host's dict; raises ImproperlyConfigured with a usable sentence."""
+    if not isinstance(raw, Mapping):
+        raise ImproperlyConfigured(f"{SETTING} must be a dict.")
+    known = _known()
+    unknown = sorted(str(key) for key in raw if key not in known)
+    if unknown:
+        raise ImproperlyConfigured(
+            f"Unknown {SETTING} key(s): {', '.join(unknown)}. Known keys: {', '.join(sorted(known))}."
+        )
+    hints = get_type_hints(Settings)
+    return Settings(**{known[key]: _coerce(key, value, hints[known[key]]) for key, value in raw.items()})
+
+
+class LazySettings:
+    """Stands for the current ``Settings``; loads on first use and again after ``override_settings``."""
+
+    _current: Settings | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        current = self._current
+        if current is None:
+            current = self._current = load(getattr(django_settings, SETTING, {}))
+        return getattr(current, name)
+
+    def reset(self) -> None:
+        """Forget the loaded values."""
+        self._current = None
+
+
+settings = LazySettings()
+
+
+def _reset_on_change(*, setting: str, **_: Any) -> None:
+    if setting == SETTING:
+        settings.reset()
+
+
+setting_changed.connect(_reset_on_change, dispatch_uid="django_wp_ai.conf")
+
+__all__ = ["SETTING", "LazySettings", "Settings", "load", "settings"]
