@@ -1,0 +1,1 @@
+"""Who answers: one seam, a file for each vendor's wire."""

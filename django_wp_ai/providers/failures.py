@@ -1,0 +1,149 @@
+"""What went wrong at a vendor, told as one of our own errors.
+
+Both SDKs are generated from one template, so their errors look alike. Nothing of what the vendor wrote reaches the
+error: its status and its type and code, when they look like identifiers, go to the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+
+from django_wp_ai.exceptions import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnavailable
+
+logger = logging.getLogger("django_wp_ai.providers")
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+_STATUS_ERRORS = (openai.APIStatusError, anthropic.APIStatusError)
+_SDK_ERRORS = (openai.OpenAIError, anthropic.AnthropicError)
+#: What reading an answer that is not what the vendor documents raises, in the SDK or in our own reading of it.
+_TIMEOUTS = (TimeoutError, openai.APITimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException)
+_DISCONNECTED = (openai.APIConnectionError, anthropic.APIConnectionError, httpx2.TransportError)
+_INVALID = (openai.APIResponseValidationError, anthropic.APIResponseValidationError)
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
+_REFUSED = frozenset({400, 404, 405, 413, 415, 422})
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.WriteError, httpx2.ProxyError)
+_REFUSALS = {
+    "context_length_exceeded": "The request is longer than the model's context.",
+    "model_not_found": "The provider does not know this model.",
+    "content_filter": "The provider's content filter refused the prompt.",
+    "content_policy_violation": "The provider's content filter refused the prompt.",
+    404: "The provider does not know this model.",
+    413: "The request is too large for the provider.",
+}
+_OVERLOADED = frozenset({"overloaded_error", "rate_limit_error", "rate_limit_exceeded", "server_overloaded"})
+
+
+class Cut(Exception):
+    """A stream ended before its finish reason."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call under way; ``answering`` once the vendor sent a first event, from where on it bills."""
+
+    provider: str
+    model: str
+    answering: bool = False
+
+
+@contextmanager
+def translated(provider: str, model: str) -> Iterator[Call]:
+    """Run a vendor call; whatever fails leaves as a ProviderError without the vendor's words."""
+    call = Call(provider, model)
+    try:
+        yield call
+    except (*_SDK_ERRORS, httpx2.HTTPError, httpx2.StreamError, TimeoutError, Cut, *_UNREADABLE) as error:
+        raise _translate(error, call) from None
+
+
+def _translate(error: Exception, call: Call) -> ProviderError:
+    status = error.status_code if isinstance(error, _STATUS_ERRORS) else None
+    kind, code, param = _labels(error)
+    logger.warning(
+        "%s failed on %s: %s, status %s, type %s, code %s",
+        call.provider,
+        call.model,
+        type(error).__name__,
+        status or "-",
+        kind or "-",
+        code or "-",
+    )
+    if call.answering or isinstance(error, Cut):
+        if isinstance(error, _TIMEOUTS):
+            return ProviderTimeout("The provider stopped sending.", charged=True)
+        return ProviderError("The provider's answer broke off.", charged=True)
+    if isinstance(error, _STATUS_ERRORS) and status is not None and status >= 300:
+        return _of_status(status, error.response.headers, code, param)
+    if isinstance(error, (*_TIMEOUTS, *_DISCONNECTED)):
+        return _of_connection(error)
+    if isinstance(error, (openai.APIError, anthropic.APIError)) and not isinstance(error, _INVALID):
+        # An error as the first event of a stream: nothing was generated yet.
+        return ProviderUnavailable(retryable=True) if kind in _OVERLOADED else ProviderError(retryable=True)
+    return ProviderError("The provider's answer is not readable.", charged=True)
+
+
+def _of_connection(error: Exception) -> ProviderError:
+    """No answer came. What may have reached the vendor may be billed."""
+    cause = error if isinstance(error, httpx2.HTTPError) else error.__cause__
+    if isinstance(cause, httpx2.PoolTimeout):
+        return ProviderUnavailable("All connections to the provider are busy.", retryable=True)
+    unsent = isinstance(cause, _NEVER_SENT)
+    if isinstance(error, _TIMEOUTS):
+        return ProviderTimeout(retryable=unsent, charged=not unsent)
+    return ProviderUnavailable(retryable=True, charged=not unsent)
+
+
+def _of_status(status: int, headers: httpx2.Headers, code: str, param: str) -> ProviderError:
+    """The error for an HTTP status (RFC 9110; 529 is Anthropic's "overloaded")."""
+    after = retry_after_s(headers)
+    if status in _REFUSED:
+        refused = ProviderRefused(_REFUSALS.get(code) or _REFUSALS.get(status, ""), provider_status=status)
+        refused.param = param or None
+        return refused
+    if status in {409, 429, 503, 529}:
+        spent = code in {"insufficient_quota", "billing_hard_limit_reached"}
+        return ProviderUnavailable(provider_status=status, retryable=not spent, retry_after_s=after)
+    if status in {408, 504}:
+        return ProviderTimeout(provider_status=status, retryable=True, retry_after_s=after)
+    return ProviderError(provider_status=status, retryable=status >= 500, retry_after_s=after)
+
+
+def retry_after_s(headers: httpx2.Headers, *, now: datetime | None = None) -> float | None:
+    """Seconds to wait as ``Retry-After`` says (a number or an HTTP date, RFC 9110 §10.2.3), or ``retry-after-ms``."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
+            return float(value) * unit
+    try:
+        moment = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def _labels(error: Exception) -> tuple[str, str, str]:
+    """The vendor's type, code and parameter, where they are identifiers and not prose."""
+    body: Any = getattr(error, "body", None)
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    if not isinstance(body, dict):
+        return "", "", ""
+    kind, code, param = (_identifier(body.get(key)) for key in ("type", "code", "param"))
+    return kind, code, param
+
+
+def _identifier(value: Any) -> str:
+    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else ""
