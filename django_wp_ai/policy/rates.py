@@ -1,0 +1,90 @@
+"""Rate limits of a call: all are taken together or none is, by every process and host against the same counts.
+
+The shared cache keeps the windows. Where it is not Redis-compatible, or does not answer in 50 ms, the database does;
+then the two count apart, so at a change-over, either way, up to one more quota may pass in a window. That is the
+price of a site that goes on answering.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from django.db import DatabaseError, InterfaceError
+
+from django_wp_ai.policy import rates_cache, rates_database
+from django_wp_ai.policy.limits import Limit, LimitStatus, RateDecision
+from django_wp_ai.policy.shared_cache import CacheUnavailable
+
+logger = logging.getLogger("django_wp_ai.policy")
+
+UNCOUNTED_RETRY_S = 1.0
+
+
+def take(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) -> RateDecision:
+    """Take the cost of every limit, or of none where one of them is used up. Blocking.
+
+    ``tenant_key`` says whose windows they are; windows are apart by name and length, a changed quota keeps its count.
+    ``now`` (seconds since 1970) is for tests; else the store's own clock counts, the same for all hosts.
+    """
+    if len({(limit.name, limit.window_s) for limit in limits}) < len(limits):
+        raise ValueError("A limit is named twice.")
+    if not limits:
+        return RateDecision(tenant_key, allowed=True)
+    try:
+        return rates_cache.take(tenant_key, limits, now=now)
+    except CacheUnavailable:
+        try:
+            return rates_database.take(tenant_key, limits, now=now)
+        except (DatabaseError, InterfaceError):
+            logger.exception("Rates can't be counted: neither the shared cache nor the database answers.")
+            return _uncounted(tenant_key, limits)
+
+
+def adjust(decision: RateDecision, actual: Mapping[str, int], *, now: float | None = None) -> None:
+    """Correct what a passed call took, by the name of the limit: ``adjust(decision, {"tpm": usage_tokens})``.
+
+    Names that the decision has no limit of are passed over. What was not used comes back at once; what was used beyond
+    the estimate counts from now. Call it once.
+    """
+    if negative := [name for name, amount in actual.items() if amount < 0]:
+        raise ValueError(f"Nothing can be used less than not at all: {', '.join(negative)}.")
+    if not decision.allowed or decision.store == "none":
+        return
+    by_name = {status.limit.name: status for status in decision.statuses}
+    changes = [(by_name[name], amount - by_name[name].limit.cost) for name, amount in actual.items() if name in by_name]
+    if changes := [(status, amount) for status, amount in changes if amount]:
+        _apply(decision, changes, now=now)
+
+
+def give_back(decision: RateDecision, *, now: float | None = None) -> None:
+    """Undo a passed ``take`` for a call that was refused after it, so that the refused call used nothing."""
+    adjust(decision, {status.limit.name: 0 for status in decision.statuses}, now=now)
+
+
+def _apply(decision: RateDecision, changes: Sequence[tuple[LimitStatus, int]], *, now: float | None) -> None:
+    """Change the store that took; a window that can't be reached stays as it was estimated until it slides on."""
+    try:
+        if decision.store == "cache":
+            rates_cache.adjust(decision.key, changes, now=now)
+        else:
+            rates_database.adjust(decision.key, changes, now=now)
+    except (CacheUnavailable, DatabaseError, InterfaceError) as error:
+        logger.warning("A rate window keeps its estimate: %s.", type(error).__name__)
+
+
+def _uncounted(key: str, limits: Sequence[Limit]) -> RateDecision:
+    statuses = tuple(
+        LimitStatus(
+            limit=limit,
+            remaining=0,
+            reset_s=UNCOUNTED_RETRY_S,
+            full_reset_s=limit.window_s,
+            retry_after_s=UNCOUNTED_RETRY_S,
+            refused=True,
+            bucket=0,
+        )
+        for limit in limits
+        if not limit.fails_open
+    )
+    return RateDecision(key, allowed=not statuses, statuses=statuses)

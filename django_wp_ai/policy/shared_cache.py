@@ -1,0 +1,164 @@
+"""Scripts in the shared cache, where it is Redis-compatible, with a bound on how long they may take.
+
+A cache that does not answer within ``TIMEOUT_S`` is as good as dead: after two tries the process leaves it alone for
+``COOLDOWN_S``, then lets one call try again while the others still go elsewhere. The host's own cache settings wait
+for seconds, so this keeps connections of its own to the same server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.cache import caches
+from django.core.cache.backends.redis import RedisCache
+from django.core.signals import setting_changed
+from django_redis import get_redis_connection
+from redis import BlockingConnectionPool, ConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from django_wp_ai.conf import settings
+
+logger = logging.getLogger("django_wp_ai.policy")
+
+TIMEOUT_S = 0.05
+COOLDOWN_S = 2.0
+
+# What belongs to the host's pool and not to the server's address; the notifications would also lengthen the timeout.
+_POOL_OPTIONS = ("maint_", "orig_", "himport_", "event_dispatcher", "retry", "socket_timeout", "socket_connect_timeout")
+
+
+class CacheUnavailable(Exception):
+    """There is no Redis-compatible cache, or it does not answer in time."""
+
+
+class Script:
+    """A Lua script; it must be safe to run twice, because a reply may be lost on its way."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    def run(self, client: Redis, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Run by digest; a server that does not know the script yet is sent it."""
+        try:
+            return client.evalsha(self.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return client.eval(self.source, len(keys), *keys, *arguments)
+
+
+class SharedCache:
+    """One cache alias of this process: its bounded client and the breaker before it."""
+
+    def __init__(self, client: Redis | None) -> None:
+        self._client = client
+        self._open_until_s = 0.0
+        self._lock = threading.Lock()
+
+    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """The script's result; raises CacheUnavailable within two timeouts."""
+        if self._client is None or not self._may_try():
+            raise CacheUnavailable
+        try:
+            try:
+                result = script.run(self._client, keys, arguments)
+            except (RedisConnectionError, RedisTimeoutError):  # a pooled connection was stale, a busy machine late
+                result = script.run(self._client, keys, arguments)
+        except RedisError as error:
+            self._failed(error)
+            raise CacheUnavailable from error
+        self._succeeded()
+        return result
+
+    def answers(self) -> bool:
+        """Whether the cache is not Redis at all, or answers in time."""
+        if self._client is None:
+            return True
+        try:
+            self.run(_PING, (), ())
+        except CacheUnavailable:
+            return False
+        return True
+
+    def _may_try(self) -> bool:
+        if not self._open_until_s:
+            return True
+        now_s = time.monotonic()
+        with self._lock:
+            if now_s < self._open_until_s:
+                return False
+            self._open_until_s = now_s + COOLDOWN_S  # this call tries; the others wait for what it finds
+            return True
+
+    def _failed(self, error: RedisError) -> None:
+        with self._lock:
+            was_open, self._open_until_s = self._open_until_s, time.monotonic() + COOLDOWN_S
+        if not was_open:
+            logger.warning("The shared cache is left alone for %s s: %s.", COOLDOWN_S, type(error).__name__)
+
+    def _succeeded(self) -> None:
+        if self._open_until_s:
+            self._open_until_s = 0.0
+            logger.info("The shared cache answers again.")
+
+
+_PING = Script("return 1")
+_shared: dict[str, SharedCache] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_cache(alias: str | None = None) -> SharedCache:
+    """This process's bounded way to a cache alias (default: the one that settings name)."""
+    alias = alias or settings.cache_alias
+    found = _shared.get(alias)
+    if found is None:
+        with _shared_lock:
+            found = _shared.setdefault(alias, SharedCache(_bounded(_host_client(alias))))
+    return found
+
+
+def _host_client(alias: str) -> Redis | None:
+    cache = caches[alias]
+    if isinstance(cache, RedisCache):  # Django's own; it has no public way to its client
+        client: Redis = cache._cache.get_client(None, write=True)
+        return client
+    try:
+        client = get_redis_connection(alias)
+    except (NotImplementedError, TypeError):  # another backend, or one that shards keys over servers
+        return None
+    return client
+
+
+def _bounded(client: Redis | None) -> Redis | None:
+    """A client of the same server with short timeouts; a pool of another kind (Sentinel) keeps the host's own."""
+    if client is None or type(client.connection_pool) not in (ConnectionPool, BlockingConnectionPool):
+        return client
+    pool = client.connection_pool
+    address = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith(_POOL_OPTIONS)}
+    if (notifications := pool.connection_kwargs.get("maint_notifications_config")) is not None:
+        address["maint_notifications_config"] = type(notifications)(enabled=False)
+    bounded = ConnectionPool(
+        connection_class=pool.connection_class,
+        max_connections=pool.max_connections,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        **address,
+    )
+    return Redis(connection_pool=bounded)
+
+
+def _forget_on_change(*, setting: str, **_: Any) -> None:
+    if setting in {"CACHES", "DJANGO_WP_AI"}:
+        _shared.clear()
+
+
+setting_changed.connect(_forget_on_change, dispatch_uid="django_wp_ai.policy.shared_cache")
