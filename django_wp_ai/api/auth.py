@@ -1,0 +1,69 @@
+"""Authentication as Ninja asks for it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from ninja.security.base import AuthBase
+
+from django_wp_ai.api import body, edge
+from django_wp_ai.api.cors import require_origin
+from django_wp_ai.bridge import in_thread
+from django_wp_ai.datatypes import Principal
+from django_wp_ai.exceptions import RateLimited, Unauthenticated
+from django_wp_ai.policy.anonymous import failed_auth_blocked, note_failed_auth
+from django_wp_ai.security import legacy, stream_tokens
+from django_wp_ai.security.authenticate import authenticate, identify
+from django_wp_ai.security.envelope import Envelope
+
+BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+
+
+class SiteAuth(AuthBase):
+    """Resolves a Principal from whatever proof the request carries; raises, never returns None.
+
+    ``stream`` marks the routes on which a one-time stream token counts. The body is parsed here, after the proof, so
+    that nobody unknown makes us work on it.
+    """
+
+    openapi_type: str = "http"
+    openapi_scheme: str = "bearer"
+
+    def __init__(self, *, stream: bool = False) -> None:
+        self.stream = stream
+        super().__init__()
+
+    async def __call__(self, request: HttpRequest) -> Principal:
+        """Ninja's hook."""
+        principal = await in_thread(_prove, edge.envelope(request, is_stream=self.stream))
+        if principal.method == stream_tokens.METHOD:
+            require_origin(request, principal)
+        if request.method in BODY_METHODS:
+            body.check_media_type(request)
+            parsed = body.parse(edge.read_body(request))
+            if principal.method in legacy.PROFILES and isinstance(parsed, dict):
+                for name in legacy.BODY_FIELDS:  # they belong to the proof, not to the call
+                    parsed.pop(name, None)
+            request.wp_ai_json = parsed  # type: ignore[attr-defined]  # for the parser
+        return principal
+
+
+def _prove(envelope: Envelope) -> Principal:
+    """Who calls. An address that failed too often is told to wait when it fails again; a good proof always passes."""
+    wait_s = failed_auth_blocked(envelope.ip)
+    try:
+        return identify(envelope) if wait_s else authenticate(envelope)
+    except Unauthenticated:
+        if wait_s:
+            raise RateLimited("Too many failed attempts from this address.", retry_after_s=wait_s) from None
+        note_failed_auth(envelope.ip)
+        raise
+
+
+site = SiteAuth()
+site_or_stream_token = SiteAuth(stream=True)
+
+
+def principal_of(request: HttpRequest) -> Principal:
+    """Who calls, as ``SiteAuth`` found."""
+    principal: Principal = request.auth  # type: ignore[attr-defined]  # Ninja puts it there
+    return principal

@@ -1,0 +1,1 @@
+"""Streams out: how each family writes deltas as server-sent events."""

@@ -1,0 +1,28 @@
+"""A metered call from its request to its result, and what the reply tells of its limits."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from django_wp_ai import bridge
+from django_wp_ai.api.auth import principal_of
+from django_wp_ai.api.errors import Family, family_of
+from django_wp_ai.datatypes import ChatRequest
+from django_wp_ai.gateway.chat import Completed, complete
+from django_wp_ai.gateway.ledger import Call, Origin
+from django_wp_ai.policy.rate_fields import openai_fields, ratelimit_fields
+
+
+async def answer(request: HttpRequest, chat: ChatRequest, origin: Origin) -> Completed:
+    """Answer a chat whole, in the name of the request's principal."""
+    completed = await bridge.run(request, complete(principal_of(request), chat, origin))
+    tell_limits(request, completed.call)
+    return completed
+
+
+def tell_limits(request: HttpRequest, call: Call) -> None:
+    """Note the rate limit fields of ``call`` for the reply; ``edge.guard`` writes them."""
+    fields = ratelimit_fields(call.rates)
+    if family_of(request) is Family.OPENAI:
+        fields |= openai_fields(call.rates)
+    request.wp_ai_fields = fields  # type: ignore[attr-defined]  # read again when the reply is made

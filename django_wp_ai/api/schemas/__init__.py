@@ -1,0 +1,1 @@
+"""Bodies in: pydantic schemas, and their translation to plain requests."""

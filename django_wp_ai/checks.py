@@ -1,0 +1,148 @@
+"""Startup checks: each has an id that settings can silence and a hint that says what to do."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings as django_settings
+from django.core.cache import caches
+from django.core.cache.backends.base import InvalidCacheBackendError
+from django.core.checks import CheckMessage, Error, Info, Warning, register  # noqa: A004 - Django's own name
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
+
+from django_wp_ai.conf import SETTING, settings
+from django_wp_ai.models import Chunk
+from django_wp_ai.providers.prices import check_settings as check_prices
+from django_wp_ai.providers import prices
+from django_wp_ai.providers.registry import providers
+from django_wp_ai.security.client_ip import is_within
+from django_wp_ai.security.nonces import is_shared
+from django_wp_ai.security.secrets import cipher
+
+TAG = "django_wp_ai"
+
+
+@register(TAG)
+def check(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Everything that can be known at start; with broken settings, only that."""
+    if app_configs is not None and not any(config.name == "django_wp_ai" for config in app_configs):
+        return []
+    try:
+        names = list(providers())
+        cipher()
+        check_prices()
+        for networks in (settings.trusted_proxies, settings.health_cidrs):
+            is_within("", networks)  # reads them
+    except ImproperlyConfigured as error:
+        return [Error(str(error), hint=f"See the configuration page for {SETTING}.", id="django_wp_ai.E001")]
+    return [
+        *_aliases(names),
+        *_cache(),
+        *_encryption(),
+        *_database(),
+        *_queue(),
+        *_provider_keys(),
+        *_cors(),
+        *_docs_assets(),
+    ]
+
+
+def _aliases(names: list[str]) -> Iterable[CheckMessage]:
+    wanted = [("DEFAULT_MODEL", settings.default_model)] if ":" in settings.default_model else []
+    wanted += [(f"MODEL_ALIASES[{name!r}]", target) for name, target in settings.model_aliases.items()]
+    for where, target in wanted:
+        provider, colon, model = str(target).partition(":")
+        if not colon or provider not in names:
+            yield Error(
+                f"{SETTING}: {where} points to {target!r}, which is not 'provider:model' of a configured provider.",
+                hint=f"Configured providers: {', '.join(names)}.",
+                id="django_wp_ai.E002",
+            )
+        elif not any(fnmatch.fnmatchcase(model, entry) for entry in providers()[provider].models):
+            yield Error(
+                f"{SETTING}: {where} points to {target!r}, but that provider does not serve the model.",
+                hint="Add the model to the provider's 'models'.",
+                id="django_wp_ai.E002",
+            )
+
+
+def _cache() -> Iterable[CheckMessage]:
+    try:
+        cache = caches[settings.cache_alias]
+    except InvalidCacheBackendError:
+        yield Error(
+            f"{SETTING}['CACHE_ALIAS'] names {settings.cache_alias!r}, which CACHES does not have.",
+            hint="Name one of the caches in CACHES.",
+            id="django_wp_ai.E003",
+        )
+        return
+    if not is_shared(cache):
+        yield Warning(
+            f"The cache {settings.cache_alias!r} is not shared between processes.",
+            hint="Use Redis (django-redis). Until then nonces and limits are kept in the database: right, but slower.",
+            id="django_wp_ai.W001",
+        )
+
+
+def _encryption() -> Iterable[CheckMessage]:
+    if not settings.encryption_keys:
+        yield Warning(
+            f"{SETTING}['ENCRYPTION_KEYS'] is empty: stored secrets are encrypted with a key made from SECRET_KEY.",
+            hint="Make one with cryptography.fernet.Fernet.generate_key(), so that SECRET_KEY can change without loss.",
+            id="django_wp_ai.W002",
+        )
+
+
+def _database() -> Iterable[CheckMessage]:
+    if settings.rag and connections[router.db_for_read(Chunk)].vendor != "postgresql":
+        yield Warning(
+            "Retrieval without PostgreSQL compares every chunk on every search.",
+            hint=f"Use PostgreSQL with pgvector, or set {SETTING}['RAG'] to False.",
+            id="django_wp_ai.W003",
+        )
+
+
+def _queue() -> Iterable[CheckMessage]:
+    if not apps.is_installed("django_q"):
+        return
+    cluster = getattr(django_settings, "Q_CLUSTER", {})
+    timeout, retry = cluster.get("timeout"), cluster.get("retry", 60)
+    if not timeout or retry <= timeout:
+        yield Warning(
+            f"Q_CLUSTER has timeout={timeout} and retry={retry}: a task that is still running would be started again.",
+            hint="Set a timeout, and retry to more than it.",
+            id="django_wp_ai.W004",
+        )
+
+
+def _provider_keys() -> Iterable[CheckMessage]:
+    for name, provider in providers().items():
+        if provider.missing_key:
+            yield Warning(
+                f"The provider {name!r} has no 'api_key'; every call to it will fail.",
+                hint="Give it a key (from the environment), or remove the provider.",
+                id="django_wp_ai.W005",
+            )
+
+
+def _cors() -> Iterable[CheckMessage]:
+    for name in ("CORS_ALLOW_ALL_ORIGINS", "CORS_ORIGIN_ALLOW_ALL"):
+        if getattr(django_settings, name, False):
+            yield Warning(
+                f"{name} lets every web page call the AI endpoints from a visitor's browser.",
+                hint="Leave those paths out (CORS_URLS_REGEX): the app answers CORS itself, for each tenant's origins.",
+                id="django_wp_ai.W006",
+            )
+
+
+def _docs_assets() -> Iterable[CheckMessage]:
+    if not apps.is_installed("ninja"):
+        yield Info(
+            "The API's docs page loads its scripts from a CDN.",
+            hint="Add 'ninja' to INSTALLED_APPS to serve them from this site.",
+            id="django_wp_ai.I001",
+        )
