@@ -1,0 +1,1 @@
+"""What the management commands share: typed arguments and how they report."""
