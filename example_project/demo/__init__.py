@@ -1,0 +1,1 @@
+"""The demo: its page, its sample content and its launcher."""

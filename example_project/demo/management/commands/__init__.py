@@ -1,0 +1,1 @@
+"""``demo`` and the step it runs in a process of its own."""

@@ -1,0 +1,10 @@
+"""The ASGI application: streams token by token, one process carries hundreds of open streams."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example.settings")
+os.environ.setdefault("DATABASE_POOL_SIZE", "20")
+
+application = get_asgi_application()
