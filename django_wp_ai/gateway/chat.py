@@ -70,7 +70,10 @@ async def _answer(admitted: Admitted, origin: ledger.Origin) -> Completed:
         raise
     call.finish_reason = result.choices[0].finish_reason if result.choices else ""
     call.model = result.model or target.model
-    await in_thread(ledger.settle, call, result.usage)
+    try:
+        await in_thread(ledger.settle, call, result.usage)
+    except Exception:
+        logger.exception("call %s could not be settled; its row stays pending", call.id)
     return Completed(call, result)
 
 

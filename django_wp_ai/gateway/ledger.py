@@ -46,6 +46,7 @@ class Call:
     finish_reason: str = ""
     model: str = ""
     rates: limits.RateDecision = field(init=False)
+    held: budget.Reservation = field(init=False)
     event: UsageEvent = field(init=False)
 
     @property
@@ -68,7 +69,7 @@ def open_call(admitted: Admitted, origin: Origin, *, streamed: bool) -> Call:
     now = timezone.now()
     try:
         with transaction.atomic():
-            held = budget.reserve_in_transaction(principal.tenant, _price(call, largest, now), at=now)
+            call.held = budget.reserve_in_transaction(principal.tenant, _price(call, largest, now), at=now)
             call.event = UsageEvent.objects.create(
                 call_id=call.id,
                 tenant=principal.tenant,
@@ -81,8 +82,8 @@ def open_call(admitted: Admitted, origin: Origin, *, streamed: bool) -> Call:
                 request_id=origin.request_id,
                 streamed=streamed,
                 created_at=now,
-                reserved_usd=held.amount_usd,
-                held_periods=list(held.period_ids),
+                reserved_usd=call.held.amount_usd,
+                held_periods=list(call.held.period_ids),
             )
     except BaseException:
         rates.give_back(call.rates)
@@ -152,7 +153,7 @@ def settle(call: Call, usage: Usage, *, error: ProviderError | None = None, erro
         if not settled:
             logger.error("call %s was settled already", call.id)
             return
-        budget.settle_in_transaction(call.event, call.cost_usd)
+        budget.settle_in_transaction(call.event, call.cost_usd, counter_ids=call.held.counter_ids)
     rates.adjust(call.rates, {"tpm": usage.input_tokens + usage.output_tokens})
     _log(call)
 

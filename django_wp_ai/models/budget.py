@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
-from django.db import models
-from django.db.models.functions import Greatest
+from django.db import connections, models, router
 from django.utils.translation import gettext_lazy as _
 
 from django_wp_ai.models.tenant import Tenant, TenantOwnedQuerySet
@@ -21,39 +20,28 @@ def _usd_field(label: StrOrPromise) -> models.DecimalField[Decimal, Decimal]:
     return models.DecimalField(label, max_digits=20, decimal_places=USD_PLACES, default=Decimal(0))
 
 
-class _Sum(models.Func):
-    """The sum to the billionth: exact also where the database (SQLite) keeps decimals as floats."""
-
-    template = f"ROUND(%(expressions)s, {USD_PLACES})"
-    arg_joiner = " + "
-    output_field = _usd_field("")
-
-    def __init__(self, column: str, *terms: str | Decimal) -> None:
-        values = [models.Value(term, _usd_field("")) if isinstance(term, Decimal) else term for term in terms]
-        super().__init__(column, *values)
-
-
-class BudgetPeriodQuerySet(TenantOwnedQuerySet["BudgetPeriod"]):
-    """Sets of counters; amounts change by conditional updates only."""
-
-    def hold(self, amount_usd: Decimal, *, within_usd: Decimal) -> bool:
-        """Reserve ``amount_usd`` if what is spent and reserved stays ``within_usd``; whether it did."""
-        fitting = self.annotate(total_usd=_Sum("spent_usd", "reserved_usd", amount_usd))
-        return bool(fitting.filter(total_usd__lte=within_usd).update(reserved_usd=_Sum("reserved_usd", amount_usd)))
-
-    def charge(self, spent_usd: Decimal, *, released_usd: Decimal) -> None:
-        """Count ``spent_usd`` and give back a reservation of ``released_usd``."""
-        changes: dict[str, models.Func] = {"spent_usd": _Sum("spent_usd", spent_usd)}
-        if released_usd:
-            changes["reserved_usd"] = Greatest(_Sum("reserved_usd", -released_usd), Decimal(0))
-        self.update(**changes)
+# Written out, because building such an update takes four times as long as running it, and a call needs four of them.
+# Rounded to the billionth, so that they are exact also where the database (SQLite) keeps decimals as floats.
+_HOLD = """
+UPDATE django_wp_ai_budgetperiod
+SET reserved_usd = ROUND(reserved_usd + CAST(%(amount)s AS numeric), 9)
+WHERE id = %(id)s
+  AND ROUND(spent_usd + reserved_usd + CAST(%(amount)s AS numeric), 9) <= CAST(%(budget)s AS numeric)
+"""
+_CHARGE = """
+UPDATE django_wp_ai_budgetperiod
+SET spent_usd = ROUND(spent_usd + CAST(%(spent)s AS numeric), 9),
+    reserved_usd = CASE WHEN reserved_usd > CAST(%(released)s AS numeric)
+                        THEN ROUND(reserved_usd - CAST(%(released)s AS numeric), 9) ELSE 0 END
+WHERE id = %(id)s
+"""
 
 
 class BudgetPeriod(models.Model):
     """One counter; ``starts_at`` is the midnight in the tenant's time zone that begins the day or month.
 
     ``spent_usd`` counts every settled call of the tenant and of the tenants below it, whether there is a budget or
-    not, so that a budget set later begins with what is spent already.
+    not, so that a budget set later begins with what is spent already. Amounts change by conditional updates only.
     """
 
     class Kind(models.TextChoices):
@@ -68,7 +56,7 @@ class BudgetPeriod(models.Model):
     reserved_usd = _usd_field(_("reserved (USD)"))
     spent_usd = _usd_field(_("spent (USD)"))
 
-    objects = BudgetPeriodQuerySet.as_manager()
+    objects = TenantOwnedQuerySet["BudgetPeriod"].as_manager()
 
     class Meta:
         verbose_name = _("budget period")
@@ -83,3 +71,19 @@ class BudgetPeriod(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} {self.kind} {self.starts_at:%Y-%m-%d}"
+
+    @classmethod
+    def hold(cls, pk: int, amount_usd: Decimal, *, within_usd: Decimal) -> bool:
+        """Reserve ``amount_usd`` if what is spent and reserved stays ``within_usd``; whether it did."""
+        return cls._change(_HOLD, {"id": pk, "amount": amount_usd, "budget": within_usd})
+
+    @classmethod
+    def charge(cls, pk: int, spent_usd: Decimal, *, released_usd: Decimal) -> None:
+        """Count ``spent_usd`` and give back a reservation of ``released_usd``."""
+        cls._change(_CHARGE, {"id": pk, "spent": spent_usd, "released": released_usd})
+
+    @classmethod
+    def _change(cls, statement: str, values: dict[str, int | Decimal]) -> bool:
+        with connections[router.db_for_write(cls)].cursor() as cursor:
+            cursor.execute(statement, values)
+            return bool(cursor.rowcount)

@@ -31,10 +31,14 @@ Key = tuple[int, str, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a call may cost at most and the counters that hold it: for ``UsageEvent.reserved_usd``, ``held_periods``."""
+    """What a call may cost at most and the counters that hold it: for ``UsageEvent.reserved_usd``, ``held_periods``.
+
+    ``counter_ids`` are those of all its periods, also of those without a budget: settling need not look for them again.
+    """
 
     amount_usd: Decimal | None = None
     period_ids: tuple[int, ...] = ()
+    counter_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,8 @@ def reserve_in_transaction(tenant: Tenant, amount_usd: Decimal | None, *, at: da
     None is an unknown price, which no budget can hold. Without a budget nothing is reserved or asked of the database.
     """
     _require_transaction()
-    budgets = {period.key: period for period in periods(tenant, at=at) if period.budget_usd is not None}
-    if not budgets:
+    current = list(periods(tenant, at=at))
+    if not any(period.budget_usd is not None for period in current):
         return Reservation()
     if amount_usd is None:
         raise BudgetExceeded("The price of this model is not known, so the budget can't hold the call.")
@@ -100,19 +104,24 @@ def reserve_in_transaction(tenant: Tenant, amount_usd: Decimal | None, *, at: da
     if not connection.features.has_select_for_update:
         # SQLite: a transaction that writes first waits for its turn, one that reads first fails when it comes to write.
         BudgetPeriod.objects.filter(pk=0).update(reserved_usd=0)
-    ids = _counters(budgets.values())
-    for pk, key in sorted((pk, key) for key, pk in ids.items()):
-        budget_usd = budgets[key].budget_usd or Decimal(0)
-        if not BudgetPeriod.objects.filter(pk=pk).hold(amount, within_usd=budget_usd):
+    ids = _counters(current)
+    held = []
+    for period in sorted(current, key=lambda period: ids[period.key]):
+        if period.budget_usd is None:
+            continue
+        pk = ids[period.key]
+        if not BudgetPeriod.hold(pk, amount, within_usd=period.budget_usd):
             transaction.set_rollback(True)  # also what was held above, should the error be caught too early
-            raise _exceeded(budgets[key], tenant)
-    return Reservation(amount, tuple(sorted(ids.values())))
+            raise _exceeded(period, tenant)
+        held.append(pk)
+    return Reservation(amount, tuple(held), tuple(ids.values()))
 
 
-def settle_in_transaction(event: UsageEvent, cost_usd: Decimal | None) -> None:
+def settle_in_transaction(event: UsageEvent, cost_usd: Decimal | None, *, counter_ids: Iterable[int] = ()) -> None:
     """Turn the row's reservation into what the call cost; an unknown cost counts as the whole reservation.
 
-    To be called in the transaction that turned the row from pending to settled, and only by who did.
+    To be called in the transaction that turned the row from pending to settled, and only by who did. ``counter_ids``
+    are the reservation's; without them the counters are looked up.
     """
     _require_transaction()
     reserved = event.reserved_usd or Decimal(0)
@@ -120,10 +129,9 @@ def settle_in_transaction(event: UsageEvent, cost_usd: Decimal | None) -> None:
     held = set(event.held_periods)
     if not spent and not held:
         return
-    current = _counters(list(periods(event.tenant, at=event.created_at)), besides=event)
-    for pk in sorted(held | set(current.values())):
-        released = reserved if pk in held else Decimal(0)
-        BudgetPeriod.objects.filter(pk=pk).charge(spent, released_usd=released)
+    current = set(counter_ids) or _counters(list(periods(event.tenant, at=event.created_at)), besides=event).values()
+    for pk in sorted(held.union(current)):
+        BudgetPeriod.charge(pk, spent, released_usd=reserved if pk in held else Decimal(0))
 
 
 def settle_stale(*, opened_before: datetime, at: datetime) -> int:

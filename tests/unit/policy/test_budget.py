@@ -261,6 +261,19 @@ def test_two_budgets_cost_three_queries_to_reserve_and_none_costs_none(django_as
         budget.reserve_in_transaction(TenantFactory.build(pk=10**6), Decimal("0.1"), at=NOON)
 
 
+@pytest.mark.postgresql
+def test_settling_asks_for_no_counter_that_the_reservation_named(django_assert_num_queries: Any) -> None:
+    tenant = TenantFactory(budget_month_usd=Decimal(1))
+    event = opened(tenant, Decimal("0.1"), NOON)
+    with transaction.atomic():
+        reservation = budget.reserve_in_transaction(tenant, Decimal("0.2"), at=NOON)
+        assert len(reservation.period_ids) == 1
+        with django_assert_num_queries(2):
+            budget.settle_in_transaction(event, Decimal("0.05"), counter_ids=reservation.counter_ids)
+    assert counter(tenant) == (Decimal("0.05"), Decimal("0.2"))
+    assert counter(tenant, "day") == (Decimal("0.05"), 0)
+
+
 @pytest.mark.parametrize(
     ("prices", "tokens", "usd"),
     [
