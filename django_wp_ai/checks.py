@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,13 +18,13 @@ from django.db import connections, router
 from django_wp_ai.conf import SETTING, settings
 from django_wp_ai.models import Chunk
 from django_wp_ai.providers.prices import check_settings as check_prices
-from django_wp_ai.providers import prices
 from django_wp_ai.providers.registry import providers
 from django_wp_ai.security.client_ip import is_within
 from django_wp_ai.security.nonces import is_shared
 from django_wp_ai.security.secrets import cipher
 
 TAG = "django_wp_ai"
+MAX_CREDENTIAL_CACHE_S = 1.0
 
 
 @register(TAG)
@@ -41,6 +42,8 @@ def check(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessag
         return [Error(str(error), hint=f"See the configuration page for {SETTING}.", id="django_wp_ai.E001")]
     return [
         *_aliases(names),
+        *_networks(),
+        *_revocation(),
         *_cache(),
         *_encryption(),
         *_database(),
@@ -68,6 +71,28 @@ def _aliases(names: list[str]) -> Iterable[CheckMessage]:
                 hint="Add the model to the provider's 'models'.",
                 id="django_wp_ai.E002",
             )
+
+
+def _networks() -> Iterable[CheckMessage]:
+    for name, cidrs in (("TRUSTED_PROXIES", settings.trusted_proxies), ("HEALTH_CIDRS", settings.health_cidrs)):
+        for cidr in cidrs:
+            try:
+                ipaddress.ip_network(cidr)
+            except ValueError:
+                yield Error(
+                    f"{SETTING}[{name!r}] has {cidr!r}, which is no network.",
+                    hint="Write networks as 203.0.113.0/24; host bits must be zero.",
+                    id="django_wp_ai.E004",
+                )
+
+
+def _revocation() -> Iterable[CheckMessage]:
+    if settings.credential_cache_s > MAX_CREDENTIAL_CACHE_S:
+        yield Warning(
+            f"{SETTING}['CREDENTIAL_CACHE_S'] lets a revoked credential pass for {settings.credential_cache_s} s.",
+            hint="Keep it at 1 or below; a look-up costs one query a second for each credential in use.",
+            id="django_wp_ai.W007",
+        )
 
 
 def _cache() -> Iterable[CheckMessage]:

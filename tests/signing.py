@@ -81,7 +81,7 @@ def message_signature(
 
 
 def legacy_signature(
-    profile: str, secret: str, body: bytes, *, timestamp: int | None = None, site_id: str = "site-1"
+    profile: str, secret: str, body: bytes, *, timestamp: int | str | None = None, site_id: str = "site-1"
 ) -> dict[str, str]:
     """The headers of one profile."""
     stamp = str(int(time.time()) if timestamp is None else timestamp)

@@ -71,8 +71,9 @@ def _on_validation_error(request: HttpRequest, error: ValidationError | type[Val
 
 
 def _field(location: Any) -> str:
-    """``("body", "body", "messages", 0, "role")`` as ``messages.0.role``."""
-    return ".".join(str(part) for part in location[2:])[:200]
+    """``("body", "body", "messages", 0, "role")`` as ``messages.0.role``, and ``("query", "q")`` as ``q``."""
+    inner = location[1:] if location[:1] == ("query",) else location[2:]
+    return ".".join(str(part) for part in inner)[:200]
 
 
 api = build()

@@ -89,8 +89,7 @@ def guard(view: AsyncView) -> AsyncView:
         except WpAiError as error:
             response = errors.render(request, error, request_id(request))
         except TooManyFieldsSent:
-            error = Invalid("There are too many query parameters.")
-            response = errors.render(request, error, request_id(request))
+            response = errors.render(request, Invalid("There are too many query parameters."), request_id(request))
         if response.status_code == 405:  # Ninja's own reply
             response = _method_not_allowed(request, response.get("Allow", ""))
         response["X-Request-ID"] = request_id(request)
@@ -118,7 +117,7 @@ def guard_page(view: View) -> View:
 
 
 def _open_to_all(view: ViewT) -> ViewT:
-    """Calls prove themselves, so no cookie counts; a host's ATOMIC_REQUESTS, which Django refuses to async views, is off."""
+    """No cookie counts, since calls prove themselves; no ATOMIC_REQUESTS either, which Django refuses async views."""
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     view.csrf_exempt = True  # type: ignore[attr-defined]  # what csrf_exempt sets, without its wrapper

@@ -148,7 +148,7 @@ def _store(credential: Credential) -> Issued:
 
 
 def rotate(credential: Credential, *, overlap: timedelta = DEFAULT_OVERLAP) -> Issued:
-    """A successor with a new key id and secret; the old one lives on for ``overlap``."""
+    """A successor with a new key id and secret, valid as long as the old one was; that one lives on for ``overlap``."""
     if credential.kind == Credential.Kind.PUBLIC_KEY:
         raise Invalid("A public key is rotated by registering the new one and revoking the old.", param="key_id")
     if overlap < timedelta(0):
@@ -159,12 +159,16 @@ def rotate(credential: Credential, *, overlap: timedelta = DEFAULT_OVERLAP) -> I
         credential.refresh_from_db(from_queryset=Credential.objects.select_for_update())
         if not credential.is_live():
             raise Invalid("This credential is revoked or expired; make a new one.", param="key_id")
+        successor = _successor(credential)
         credential.expire_in(overlap)
-        return _store(_successor(credential))
+        return _store(successor)
 
 
 def _successor(credential: Credential) -> Credential:
-    """Unsaved, without a secret, with the same rights."""
+    """Unsaved, without a secret, with the same rights and the same length of life."""
+    expires_at = credential.expires_at
+    if expires_at is not None:
+        expires_at = timezone.now() + (expires_at - credential.created_at)
     return Credential(
         tenant=credential.tenant,
         kind=credential.kind,
@@ -176,6 +180,7 @@ def _successor(credential: Credential) -> Credential:
         cidrs=credential.cidrs,
         audience=credential.audience,
         max_lifetime_s=credential.max_lifetime_s,
+        expires_at=expires_at,
     )
 
 

@@ -180,3 +180,14 @@ def test_one_that_was_revoked_since_it_was_read_is_not_rotated() -> None:
     Credential.objects.get(pk=read_before.pk).revoke()
     assert "revoked or expired" in invalid(rotate, read_before).detail
     assert Credential.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_successor_lives_as_long_as_the_credential_it_follows() -> None:
+    issued = make_credential("api_key", expires_in=timedelta(days=90))
+
+    successor = rotate(issued.credential).credential
+
+    assert successor.expires_at is not None
+    assert timedelta(days=89) < successor.expires_at - timezone.now() <= timedelta(days=90)
+    assert rotate(make_credential("api_key").credential).credential.expires_at is None

@@ -1,0 +1,212 @@
+"""What the database itself holds: constraints, indexes, tenants apart, and midnight in every time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection, models, transaction
+
+from django_wp_ai.models import (
+    AuthFailureCount,
+    BudgetPeriod,
+    Chunk,
+    Credential,
+    Document,
+    Job,
+    RateWindow,
+    SpentNonce,
+    Tenant,
+    UsageEvent,
+)
+from django_wp_ai.models.tenant import TenantOwnedQuerySet
+from tests.factories import TenantFactory, make_credential
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+MODELS = list(apps.get_app_config("django_wp_ai").get_models())
+
+
+def usage(tenant: Tenant, **fields: Any) -> UsageEvent:
+    defaults = {"route": "chat", "provider": "p", "model": "m", "created_at": NOW}
+    return UsageEvent.objects.create(tenant=tenant, **{**defaults, **fields})
+
+
+def document(tenant: Tenant, **fields: Any) -> Document:
+    return Document.objects.create(tenant=tenant, **{"source_id": "post-1", **fields})
+
+
+def chunk(tenant: Tenant, **fields: Any) -> Chunk:
+    return Chunk.objects.create(tenant=tenant, document=document(tenant), ordinal=0, content="x", **fields)
+
+
+def job(tenant: Tenant, **fields: Any) -> Job:
+    return Job.objects.create(tenant=tenant, kind="chat", **fields)
+
+
+def period(tenant: Tenant, **fields: Any) -> BudgetPeriod:
+    return BudgetPeriod.objects.create(tenant=tenant, kind="day", starts_at=NOW, **fields)
+
+
+def credential(kind: str) -> Callable[[Tenant], Credential]:
+    return lambda tenant: make_credential(kind, tenant=tenant).credential
+
+
+def itself(tenant: Tenant) -> Tenant:
+    return tenant
+
+
+#: Constraint -> how a good row is made, and a change of it that the constraint must refuse.
+BROKEN: list[tuple[str, Callable[[Tenant], models.Model], dict[str, Any]]] = [
+    ("wpai_tenant_slug_not_empty", itself, {"slug": ""}),
+    ("wpai_tenant_not_own_parent", itself, {"parent_id": models.F("id")}),
+    ("wpai_tenant_budget_day_not_negative", itself, {"budget_day_usd": Decimal("-0.01")}),
+    ("wpai_tenant_budget_month_not_negative", itself, {"budget_month_usd": Decimal(-1)}),
+    ("wpai_cred_kind_has_its_profile", credential("hmac"), {"profile": ""}),
+    ("wpai_cred_kind_has_its_profile", credential("hmac"), {"algorithm": "HS256"}),
+    ("wpai_cred_kind_has_its_profile", credential("jwt"), {"algorithm": "none"}),
+    ("wpai_cred_kind_has_its_profile", credential("jwt"), {"algorithm": "RS256"}),
+    ("wpai_cred_kind_has_its_profile", credential("api_key"), {"profile": "site-id"}),
+    ("wpai_cred_kind_has_its_profile", credential("api_key"), {"kind": "something"}),
+    ("wpai_cred_kind_has_its_secret", credential("hmac"), {"secret_encrypted": ""}),
+    ("wpai_cred_kind_has_its_secret", credential("jwt"), {"public_key": "pem"}),
+    ("wpai_cred_kind_has_its_secret", credential("api_key"), {"secret_hash": ""}),
+    ("wpai_cred_kind_has_its_secret", credential("api_key"), {"secret_encrypted": "x"}),
+    ("wpai_cred_kind_has_its_secret", credential("callback"), {"secret_hash": "x"}),
+    ("wpai_usage_cost_not_negative", usage, {"cost_usd": Decimal("-0.000000001")}),
+    ("wpai_usage_reserved_not_negative", usage, {"reserved_usd": Decimal(-1)}),
+    ("wpai_usage_settled_has_time", usage, {"state": "settled"}),
+    ("wpai_usage_settled_has_time", usage, {"settled_at": NOW}),
+    ("wpai_usage_settled_has_time", usage, {"state": "other"}),
+    ("wpai_usage_cached_within_input", usage, {"cached_input_tokens": 1}),
+    ("wpai_document_source_not_empty", document, {"source_id": ""}),
+    ("wpai_chunk_embedding_is_named", chunk, {"dimensions": 3}),
+    ("wpai_chunk_embedding_is_named", chunk, {"embedding": [1.0, 2.0], "dimensions": 2}),
+    ("wpai_job_progress_is_percent", job, {"progress": 101}),
+    ("wpai_job_ended_has_time", job, {"status": "succeeded"}),
+    ("wpai_job_ended_has_time", job, {"finished_at": NOW}),
+    ("wpai_job_ended_has_time", job, {"status": "other"}),
+    ("wpai_budget_not_negative", period, {"reserved_usd": Decimal(-1)}),
+    ("wpai_budget_not_negative", period, {"spent_usd": Decimal(-1)}),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "change"), BROKEN)
+def test_the_database_refuses_a_row_that_breaks_a_rule(
+    name: str, make: Callable[[Tenant], models.Model], change: dict[str, Any]
+) -> None:
+    row = make(TenantFactory.create())
+    with pytest.raises(IntegrityError, match=name), transaction.atomic():
+        type(row)._base_manager.filter(pk=row.pk).update(**change)
+
+
+def test_every_check_constraint_is_tried_above() -> None:
+    named = {c.name for model in MODELS for c in model._meta.constraints if isinstance(c, models.CheckConstraint)}
+    assert named == {name for name, _, _ in BROKEN}
+
+
+def twice(model: type[models.Model], **fields: Any) -> None:
+    for _ in range(2):
+        model._base_manager.create(**fields)
+
+
+UNIQUE: dict[str, Callable[[Tenant], None]] = {
+    "wpai_document_source": lambda tenant: twice(Document, tenant=tenant, source_id="post-1"),
+    "wpai_chunk_ordinal": lambda tenant: twice(
+        Chunk, tenant=tenant, document=Document.objects.get_or_create(tenant=tenant, source_id="p")[0], ordinal=0
+    ),
+    "wpai_job_idempotency_key": lambda tenant: twice(Job, tenant=tenant, kind="chat", idempotency_key="k"),
+    "wpai_budget_period": lambda tenant: twice(BudgetPeriod, tenant=tenant, kind="day", starts_at=NOW),
+    "wpai_auth_failure_hour": lambda tenant: twice(AuthFailureCount, hour=NOW, method="jwt", reason="expired"),
+}
+
+
+@pytest.mark.parametrize("name", UNIQUE)
+def test_the_database_refuses_the_same_row_twice(name: str) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        UNIQUE[name](TenantFactory.create())
+
+
+def test_every_unique_constraint_is_tried_above() -> None:
+    named = {c.name for model in MODELS for c in model._meta.constraints if isinstance(c, models.UniqueConstraint)}
+    assert named == set(UNIQUE)
+
+
+@pytest.mark.parametrize("fields", [{"slug": "taken"}])
+def test_a_slug_and_a_call_id_and_a_key_id_are_taken_once(fields: dict[str, Any]) -> None:
+    first = TenantFactory.create(**fields)
+    issued = make_credential("api_key", tenant=first).credential
+    event = usage(first)
+    for again in (
+        lambda: Tenant.objects.create(**fields),
+        lambda: make_credential("jwt", tenant=first, key_id=issued.key_id),
+        lambda: usage(first, call_id=event.call_id),
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            again()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_declared_index_and_constraint_is_in_the_database(model: type[models.Model]) -> None:
+    with connection.cursor() as cursor:
+        there = set(connection.introspection.get_constraints(cursor, model._meta.db_table))
+    declared = {index.name for index in model._meta.indexes} | {c.name for c in model._meta.constraints}
+    assert declared <= there
+
+
+OWNED: dict[type[models.Model], Callable[[Tenant], models.Model]] = {
+    UsageEvent: usage,
+    Document: document,
+    Chunk: chunk,
+    Job: job,
+    BudgetPeriod: period,
+    Credential: credential("api_key"),
+}
+
+
+def test_every_model_with_a_tenant_is_tried_below() -> None:
+    assert {model for model in MODELS if any(field.name == "tenant" for field in model._meta.fields)} == set(OWNED)
+
+
+@pytest.mark.parametrize("model", OWNED)
+def test_for_tenant_shows_its_rows_and_no_others(model: type[models.Model]) -> None:
+    mine, other = TenantFactory.create(), TenantFactory.create()
+    rows = {tenant: OWNED[model](tenant) for tenant in (mine, other)}
+    manager: Any = model._default_manager
+
+    assert isinstance(manager.all(), TenantOwnedQuerySet)
+    assert list(manager.for_tenant(mine)) == [rows[mine]]
+    assert list(manager.for_tenant(other)) == [rows[other]]
+    assert not manager.for_tenant(TenantFactory.create()).exists()
+
+
+def test_a_tenant_with_usage_or_children_is_not_deleted() -> None:
+    tenant = TenantFactory.create()
+    usage(tenant)
+    parent = TenantFactory.create()
+    TenantFactory.create(parent=parent)
+    for kept in (tenant, parent):
+        with pytest.raises(models.ProtectedError), transaction.atomic():
+            kept.delete()
+
+
+def test_usage_outlives_its_credential() -> None:
+    tenant = TenantFactory.create()
+    issued = make_credential("api_key", tenant=tenant).credential
+    event = usage(tenant, credential=issued)
+    issued.delete()
+    event.refresh_from_db()
+    assert event.credential is None
+
+
+def test_every_row_can_be_shown_to_people() -> None:
+    tenant = TenantFactory.create(name="")
+    shown = [str(make(tenant)) for make in OWNED.values() if make is not chunk]
+    shown += [str(tenant), str(SpentNonce(key="k")), str(RateWindow(key="k")), str(Chunk(document_id=1, ordinal=2))]
+    shown.append(str(AuthFailureCount(hour=NOW, method="jwt", reason="expired", count=3)))
+    assert all(shown)
+    assert shown[-1] == "2026-06-01 12:00 jwt expired: 3"
