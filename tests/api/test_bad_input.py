@@ -135,7 +135,13 @@ def test_another_content_type_is_refused(site: Site, content_type: str) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json", "application/json; charset=UTF-8", 'application/json; charset="utf-8"', "Application/JSON", ""],
+    [
+        "application/json",
+        "application/json; charset=UTF-8",
+        'application/json; charset="utf-8"',
+        "Application/JSON",
+        "",
+    ],
 )
 def test_json_is_read_however_its_type_is_written(site: Site, content_type: str) -> None:
     assert site.post("v1/chat", BODIES["v1/chat"], content_type=content_type).status_code == 200

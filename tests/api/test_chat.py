@@ -16,6 +16,7 @@ from tests.vendor.running import RunningVendor
 HI = {"role": "user", "content": "x"}
 HTTP_IMAGE = {"type": "image_url", "image_url": {"url": "http://10.0.0.1/x"}}
 
+
 def test_a_chat_is_answered_whole_and_recorded_with_its_price(site: Site, vendor: RunningVendor) -> None:
     reply = site.post("v1/chat", {"prompt": "Say hi [[say=hi there]] [[usage=1000,500,cached=200]]"}).json()
 

@@ -1,0 +1,70 @@
+"""No way around the ledger: every route that reaches a provider leaves a usage row."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+import django_wp_ai
+from django_wp_ai.api.build import api
+from django_wp_ai.models import UsageEvent
+from tests.api.conftest import MOUNT
+from tests.api.refusals import BODIES
+from tests.factories import make_credential
+from tests.vendor.running import RunningVendor
+
+PACKAGE = Path(django_wp_ai.__file__).parent
+#: Routes that ask no provider, each with the reason why.
+ASK_NOBODY = {"v1/stream-tokens": "signs a token on its own"}
+
+
+def posts() -> list[str]:
+    """The path of every POST route of the API."""
+    found = []
+    for prefix, router in api._routers:
+        for path, view in router.path_operations.items():
+            if any("POST" in operation.methods for operation in view.operations):
+                found.append("/".join(part for part in (prefix.strip("/"), path.strip("/")) if part))
+    return found
+
+
+def test_every_post_route_is_known_here() -> None:
+    assert set(posts()) == set(BODIES)
+    assert len(posts()) == len(set(posts()))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", posts())
+def test_a_call_that_reaches_a_provider_leaves_a_row(path: str, client: Client, vendor: RunningVendor) -> None:
+    key = make_credential("api_key").secret
+    for streamed in (False, True):
+        body: dict[str, Any] = dict(BODIES[path])
+        if path not in ASK_NOBODY:
+            body["stream"] = streamed
+        response = client.post(MOUNT + path, body, content_type="application/json", headers={"X-API-Key": key})
+        assert response.status_code == 200, response.content
+        if response.streaming:
+            b"".join(response.streaming_content)
+    expected = 0 if path in ASK_NOBODY else 2
+    assert len(vendor.requests) == expected
+    assert UsageEvent.objects.filter(state="settled").count() == expected
+
+
+def test_only_the_gateway_asks_a_provider() -> None:
+    """``provider.chat``, ``.stream`` and ``.embed`` are called in the flows that write the row, and nowhere else."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("chat", "stream", "embed")
+                and isinstance(node.func.value, (ast.Name, ast.Attribute))
+                and (getattr(node.func.value, "attr", "") or getattr(node.func.value, "id", "")) == "provider"
+            ):
+                found.add(path.relative_to(PACKAGE).as_posix())
+    assert found == {"gateway/chat.py", "gateway/stream.py"}
