@@ -20,11 +20,12 @@ Kind, Profile = Credential.Kind, Credential.Profile
 
 
 @transaction.atomic
-def seed(slug: str, *, base_url: str, label: str, held: Mapping[str, Any]) -> dict[str, Any]:
+def seed(slug: str, *, base_url: str, label: str, own_database: bool, held: Mapping[str, Any]) -> dict[str, Any]:
     """Make what is missing and return all keys in the shape of ``demo.json``.
 
     ``held`` is what an earlier run returned: a key that is still valid is kept, any other key with this ``label`` is
-    revoked. The label names one demo, since several may share a database.
+    revoked. The label names one demo, since several may share a database. Without ``own_database`` an admin user that
+    is there already is somebody's, and stays as it is.
     """
     tenant, _ = Tenant.objects.get_or_create(slug=slug, defaults={"name": SITE_NAME, "site_url": SITE_URL})
     if base_url not in tenant.origins:
@@ -41,7 +42,7 @@ def seed(slug: str, *, base_url: str, label: str, held: Mapping[str, Any]) -> di
             for profile in Profile.values
             if profile != Profile.RFC9421
         },
-        "admin": _admin(_object(held.get("admin")).get("password", "")),
+        "admin": _admin(_object(held.get("admin")).get("password", ""), may_reset=own_database),
     }
     keys.revoke_others()
     _add_articles(tenant)
@@ -109,14 +110,14 @@ def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _admin(password: str) -> dict[str, str]:
-    """The admin user. A password that somebody changed in the admin is theirs: ours is then shown as empty."""
+def _admin(password: str, *, may_reset: bool) -> dict[str, str]:
+    """The admin user and its password, empty where somebody has chosen another one."""
     users = get_user_model()._default_manager
     user = users.filter(**{get_user_model().USERNAME_FIELD: ADMIN}).first()
     if user is None:
         password = random.token_urlsafe(9)
         get_user_model().objects.create_superuser(ADMIN, "", password)
-    elif not password:
+    elif not password and may_reset:
         password = random.token_urlsafe(9)
         user.set_password(password)
         user.save()

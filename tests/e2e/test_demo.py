@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -24,9 +24,11 @@ pytestmark = pytest.mark.e2e
 LEGACY = {value for value in Credential.Profile.values if value != "rfc9421"}
 
 
-def chat(info: dict, key: str) -> httpx.Response:
+def chat(info: dict, key: str) -> httpx2.Response:
     url = f"{info['base_url']}{info['mount']}v1/chat"
-    return httpx.post(url, headers={"X-API-Key": key}, json={"prompt": "Hello", "system": "We bake bread."}, timeout=60)
+    return httpx2.post(
+        url, headers={"X-API-Key": key}, json={"prompt": "Hello", "system": "We bake bread."}, timeout=60
+    )
 
 
 def test_demo_json_has_everything_a_client_needs(demo: Demo) -> None:
@@ -72,12 +74,12 @@ def test_the_printed_calls_work_as_pasted(demo: Demo) -> None:
 
 def test_the_admin_login_works(demo: Demo) -> None:
     admin = demo.info["admin"]
-    with httpx.Client(follow_redirects=True, timeout=60) as client:
+    with httpx2.Client(follow_redirects=True, timeout=60) as client:
         client.get(admin["url"])
         login = {"username": admin["username"], "password": admin["password"], "next": "/admin/"}
         reply = client.post(f"{admin['url']}login/", data={**login, "csrfmiddlewaretoken": client.cookies["csrftoken"]})
         assert "Site administration" in reply.text
-        assert "Crumb &amp; Kettle" in client.get(f"{admin['url']}django_wp_ai/tenant/").text
+        assert "crumb-and-kettle.example" in client.get(f"{admin['url']}django_wp_ai/tenant/").text
 
 
 def test_a_command_in_another_terminal_works_on_the_running_demo(tmp_path: Path) -> None:
@@ -241,6 +243,7 @@ def test_two_demos_may_share_services_that_the_environment_names(demo: Demo, tmp
         assert running.info["pids"].keys() == {"demo", "web", "qcluster"}
         assert chat(running.info, running.info["api_key"]).status_code == 200
         assert chat(demo.info, demo.info["api_key"]).status_code == 200
+        assert running.info["admin"]["password"] == ""  # the other demo's admin keeps its password
 
 
 def test_a_demo_started_in_the_background_stops_on_sigint(tmp_path: Path) -> None:

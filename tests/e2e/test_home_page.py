@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
@@ -213,7 +213,7 @@ def test_too_many_questions_and_a_spent_budget_are_sentences(
 
 
 def _use_up_the_tokens(demo: Demo) -> None:
-    with httpx.Client(base_url=demo.url, timeout=60) as client:
+    with httpx2.Client(base_url=demo.url, timeout=60) as client:
         client.get("/")
         headers = {"X-CSRFToken": client.cookies["csrftoken"]}
         while client.post("/stream-token", headers=headers).status_code == 200:
@@ -221,12 +221,12 @@ def _use_up_the_tokens(demo: Demo) -> None:
 
 
 def test_no_token_without_a_csrf_token(demo: Demo) -> None:
-    assert httpx.post(f"{demo.url}/stream-token", timeout=60).status_code == 403
-    assert httpx.get(f"{demo.url}/stream-token", timeout=60).status_code == 405
+    assert httpx2.post(f"{demo.url}/stream-token", timeout=60).status_code == 403
+    assert httpx2.get(f"{demo.url}/stream-token", timeout=60).status_code == 405
 
 
 def test_the_page_runs_its_own_files_only(demo: Demo) -> None:
-    page = httpx.get(f"{demo.url}/", timeout=60)
+    page = httpx2.get(f"{demo.url}/", timeout=60)
     assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert re.findall(r'(?:src|href)="(?:https?:)?//', page.text) == []
     assert demo.info["api_key"] not in page.text

