@@ -67,14 +67,14 @@ def embed(site: Path) -> None:
 
 
 def manage(site: Path, *arguments: str, database: dict[str, str] | None = None) -> str:
-    """Run Python in ``site`` and return what it prints; its errors end this script."""
+    """Run Python in ``site`` and return what it prints; an error ends this script."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     if database:
         environment["SCRATCH_DATABASE"] = json.dumps(database)
     command = [sys.executable, *arguments]
-    result = subprocess.run(command, cwd=site, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    result = subprocess.run(command, cwd=site, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed with {result.returncode}: {result.stdout}")
+        raise SystemExit(f"{' '.join(arguments)} ended with {result.returncode}:\n{result.stdout}{result.stderr}")
     return result.stdout
 
 
@@ -82,7 +82,7 @@ def try_site(site: Path, database: dict[str, str] | None = None) -> None:
     """Migrate, check, make a tenant, chat."""
     manage(site, "manage.py", "migrate", "--verbosity=0", database=database)
     manage(site, "manage.py", "makemigrations", "--check", "--dry-run", database=database)
-    print(manage(site, "manage.py", "check", database=database).strip())
+    manage(site, "manage.py", "check", database=database)
     keys = manage(site, "manage.py", "wp_ai_tenant", "create", "scratch", "--json", database=database)
     (site / "keys.json").write_text(keys, encoding="utf-8")
     print(manage(site, "manage.py", "shell", "--no-imports", "-c", CLIENT, database=database).strip())

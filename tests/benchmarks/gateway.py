@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import django
 
 from tests.benchmarks import calls, held, report
-from tests.benchmarks.load import Plan, run
+from tests.benchmarks.load import Plan, once, run
 from tests.benchmarks.report import Row
 from tests.benchmarks.servers import Cores, Server, app, vendor
 from tests.services import postgres_url
@@ -48,12 +48,13 @@ class Bench:
         seconds = max(self.seconds, at_least_s)
         warm_up_s = max(1.0, seconds / 4)
         plan = Plan(server.port, request, first=b"" if mode == "-" else calls.FIRST)
+        once(plan)
         begun_at, cpu_s = time.perf_counter(), server.cpu_s
         sample = run(plan, connections=connections, warm_up_s=warm_up_s, seconds=seconds)
         cpu_s, elapsed_s = server.cpu_s - cpu_s, time.perf_counter() - begun_at
         cpu_percent, cpu_ms = 100 * cpu_s / elapsed_s, 1000 * cpu_s / sample.sent
         self.rows.append(Row(name, mode, connections, sample, cpu_percent, cpu_ms, server.rss_mb))
-        return sample.sent
+        return sample.sent + 1
 
     def measure_chat(self, name: str, server: Server, request: Any) -> int:
         """Whole and streamed at every number of connections, then streams at a model's pace."""
@@ -112,6 +113,8 @@ def measure(bench: Bench, cores: Cores, issued: Issued, *, streams: int) -> str:
         with app(cores, options) as site:
             sent = bench.measure_chat(FULL, site, full)
             ledger = check_ledger(sent)
+        with app(cores, options) as site:  # a fresh one: memory that was used before would be used again
+            once(Plan(site.port, full(stream=True)))
             memory = held.measure(site, stand_in, full(stream=True, pace="hold"), streams=streams)
     return "\n\n".join((machine(cores), report.tables(bench.rows, base=VENDOR), str(memory), ledger))
 
@@ -124,16 +127,20 @@ def machine(cores: Cores) -> str:
     )
 
 
+def numbers(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    return [int(number) for number in text.split(",")]
+
+
 def main() -> None:
     """Read the arguments, measure, print; with ``--write`` also into the documentation."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gateway", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each run (default: %(default)s)")
-    parser.add_argument("--connections", default="1,10,50", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--connections", type=numbers, default=[1, 10, 50], help="comma-separated (default: 1,10,50)")
     parser.add_argument("--streams", type=int, default=200, help="held open at once for memory (default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="replace the figures in docs/performance.md")
     wished = parser.parse_args()
-    connections = [int(number) for number in wished.connections.split(",")]
-    if wished.seconds <= 0 or wished.streams < 1 or min(connections) < 1:
+    if wished.seconds <= 0 or wished.streams < 1 or min(wished.connections) < 1:
         parser.error("seconds, streams and connections must be positive")
     cores = Cores()
     cores.pin_rest()
@@ -141,7 +148,7 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
     django.setup()
     with fresh_site() as issued:
-        figures = measure(Bench(wished.seconds, connections), cores, issued, streams=wished.streams)
+        figures = measure(Bench(wished.seconds, wished.connections), cores, issued, streams=wished.streams)
     print(figures)
     if wished.write:
         report.write(figures)

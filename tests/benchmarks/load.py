@@ -115,6 +115,11 @@ def _is_complete(answer: bytearray) -> bool:
     return len(answer) - head - 4 >= int(answer[at + 17 : end])
 
 
+def once(plan: Plan) -> None:
+    """One request alone: a server's first answer waits for its imports."""
+    uvloop.run(_call(plan, Sample(), connections=1, spread_s=0, start_at=0, stop_at=0))
+
+
 def run(plan: Plan, *, connections: int, warm_up_s: float, seconds: float) -> Sample:
     """Load a server for ``seconds`` after a warm-up; every request that was begun is answered when this returns."""
     return uvloop.run(_run(plan, connections, warm_up_s, seconds))
@@ -122,18 +127,28 @@ def run(plan: Plan, *, connections: int, warm_up_s: float, seconds: float) -> Sa
 
 async def _run(plan: Plan, connections: int, warm_up_s: float, seconds: float) -> Sample:
     sample = Sample(elapsed_s=seconds)
-    await _call(plan, sample, connections=1, start_at=0, stop_at=0)  # a server's first answer waits for its imports
     start_at = time.perf_counter() + warm_up_s
-    await _call(plan, sample, connections=connections, start_at=start_at, stop_at=start_at + seconds)
+    await _call(
+        plan,
+        sample,
+        connections=connections,
+        spread_s=min(1.0, warm_up_s),
+        start_at=start_at,
+        stop_at=start_at + seconds,
+    )
     if not sample.whole_s:
         raise RuntimeError(f"No answer began and ended within {seconds} s: measure for longer.")
     return sample
 
 
-async def _call(plan: Plan, sample: Sample, *, connections: int, start_at: float, stop_at: float) -> None:
-    def caller() -> Caller:
-        return Caller(plan, sample, start_at=start_at, stop_at=stop_at)
+async def _call(
+    plan: Plan, sample: Sample, *, connections: int, spread_s: float, start_at: float, stop_at: float
+) -> None:
+    async def caller(number: int) -> None:
+        await asyncio.sleep(spread_s * number / connections)  # visitors don't come in step
+        _, protocol = await asyncio.get_running_loop().create_connection(
+            lambda: Caller(plan, sample, start_at=start_at, stop_at=stop_at), "127.0.0.1", plan.port
+        )
+        await protocol.done
 
-    connect = asyncio.get_running_loop().create_connection
-    opened = await asyncio.gather(*(connect(caller, "127.0.0.1", plan.port) for _ in range(connections)))
-    await asyncio.gather(*(protocol.done for _, protocol in opened))
+    await asyncio.gather(*(caller(number) for number in range(connections)))

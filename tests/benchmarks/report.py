@@ -84,10 +84,10 @@ def _ms(seconds: float, base_s: float | None) -> str:
 
 
 def tables(rows: Sequence[Row], *, base: str) -> str:
-    """Both tables with a line on how to read them."""
+    """Both tables, each with a line of its own."""
     return "\n\n".join(
         (
-            "Throughput, with the load on the core of the server that the row names:",
+            "Throughput and load:",
             throughput(rows),
             f"Latency; the app's rows say what they take *more* than the {base}:",
             latency([row for row in rows if row.mode != "-"], base=base),

@@ -29,7 +29,8 @@ class Cores:
 
     def __init__(self) -> None:
         usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-        self.tested, self.rest = (usable[0], usable[-1]) if usable else (None, None)
+        self.tested: int | None = usable[0] if usable else None
+        self.rest: int | None = usable[-1] if usable else None
 
     def pin_rest(self) -> None:
         """This process and whatever it starts from now on."""

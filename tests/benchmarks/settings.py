@@ -3,4 +3,3 @@
 from tests.settings import *  # noqa: F403 - a settings module takes all of its base
 
 ROOT_URLCONF = "tests.benchmarks.urls"
-LOGGING = {"version": 1, "disable_existing_loggers": False}
