@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -42,7 +41,6 @@ def check(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessag
         return [Error(str(error), hint=f"See the configuration page for {SETTING}.", id="django_wp_ai.E001")]
     return [
         *_aliases(names),
-        *_networks(),
         *_revocation(),
         *_cache(),
         *_encryption(),
@@ -71,19 +69,6 @@ def _aliases(names: list[str]) -> Iterable[CheckMessage]:
                 hint="Add the model to the provider's 'models'.",
                 id="django_wp_ai.E002",
             )
-
-
-def _networks() -> Iterable[CheckMessage]:
-    for name, cidrs in (("TRUSTED_PROXIES", settings.trusted_proxies), ("HEALTH_CIDRS", settings.health_cidrs)):
-        for cidr in cidrs:
-            try:
-                ipaddress.ip_network(cidr)
-            except ValueError:
-                yield Error(
-                    f"{SETTING}[{name!r}] has {cidr!r}, which is no network.",
-                    hint="Write networks as 203.0.113.0/24; host bits must be zero.",
-                    id="django_wp_ai.E004",
-                )
 
 
 def _revocation() -> Iterable[CheckMessage]:

@@ -146,7 +146,7 @@ def settle(call: Call, usage: Usage, *, error: ProviderError | None = None, erro
             estimated=usage.estimated,
             finish_reason=call.finish_reason,
             error_code=error.code if error else error_code,
-            provider_status=error.provider_status if error else 200,
+            provider_status=error.provider_status if error else _status(call, error_code),
             latency_ms=_elapsed_ms(call, time.monotonic()),
             first_token_ms=_elapsed_ms(call, call.first_token_at),
         )
@@ -156,6 +156,11 @@ def settle(call: Call, usage: Usage, *, error: ProviderError | None = None, erro
         budget.settle_in_transaction(call.event, call.cost_usd, counter_ids=call.held.counter_ids)
     rates.adjust(call.rates, {"tpm": usage.input_tokens + usage.output_tokens})
     _log(call)
+
+
+def _status(call: Call, error_code: str) -> int | None:
+    """200 where the provider is known to have begun an answer; None for a call that was aborted before that."""
+    return None if error_code and call.first_token_at is None else 200
 
 
 def _log(call: Call) -> None:

@@ -14,6 +14,15 @@ from tests.vendor.running import RunningVendor
 
 DEEP = 10_000
 BOMB = gzip.compress(b"0" * 20_000_000)  # 20 kB that would be 20 MB
+
+
+def with_schema(schema: bytes) -> bytes:
+    """A native chat that is right but for what stands in a tool's schema, where any JSON may stand."""
+    return (
+        b'{"prompt": "Hi", "tools": [{"type": "function", "function": {"name": "f", "parameters": ' + schema + b"}}]}"
+    )
+
+
 NOT_JSON = {
     "empty": b"",
     "blank": b" \r\n\t",
@@ -29,22 +38,22 @@ NOT_JSON = {
     "raw NUL": b'{"prompt": "a\x00b"}',
     "NUL before": b'\x00{"prompt": "Hi"}',
     "escaped NUL": b'{"prompt": "a\\u0000b"}',
-    "escaped NUL in a key": b'{"a\\u0000b": 1}',
+    "escaped NUL in a key": with_schema(b'{"a\\u0000b": 1}'),
     "escaped lone surrogate": b'{"prompt": "\\ud800"}',
     "escaped surrogates in the wrong order": b'{"prompt": "\\ude00\\ud83d"}',
-    "escaped lone surrogate in a key": b'{"\\udfff": 1}',
+    "escaped lone surrogate in a key": with_schema(b'{"\\udfff": 1}'),
     "duplicate key": b'{"prompt": "Hi", "prompt": "Ho"}',
     "duplicate key by escape": b'{"prompt": "Hi", "\\u0070rompt": "Ho"}',
-    "duplicate key deep down": b'{"prompt": "Hi", "tools": [{"a": {"b": 1, "b": 1}}]}',
-    "NaN": b'{"prompt": "Hi", "temperature": NaN}',
-    "Infinity": b'{"prompt": "Hi", "temperature": Infinity}',
-    "-Infinity": b'{"prompt": "Hi", "temperature": -Infinity}',
-    "float beyond range": b'{"prompt": "Hi", "tools": [1e999]}',
-    "integer of 5,000 digits": b'{"prompt": "Hi", "max_tokens": ' + b"9" * 5000 + b"}",
+    "duplicate key deep down": with_schema(b'{"a": {"b": 1, "b": 1}}'),
+    "NaN": with_schema(b'{"default": NaN}'),
+    "Infinity": with_schema(b'{"default": Infinity}'),
+    "-Infinity": with_schema(b'{"default": -Infinity}'),
+    "float beyond range": with_schema(b'{"default": 1e999}'),
+    "integer of 5,000 digits": with_schema(b'{"default": ' + b"9" * 5000 + b"}"),
     "arrays 10,000 deep": b"[" * DEEP + b"]" * DEEP,
     "objects 10,000 deep": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     "arrays 10,000 deep and open": b"[" * DEEP,
-    "65 deep": b'{"prompt": "Hi", "tools": ' + b"[" * 64 + b"]" * 64 + b"}",
+    "65 deep": with_schema(b'{"default": ' + b"[" * 60 + b"]" * 60 + b"}"),  # in an object five deep
 }
 
 
@@ -67,6 +76,10 @@ def test_json_that_is_no_call_is_refused(site: Site, vendor: RunningVendor, body
 
     assert row_counts() == before
     assert not vendor.requests
+
+
+def test_a_schema_without_such_a_flaw_is_taken(site: Site) -> None:
+    assert site.post("v1/chat", with_schema(b'{"default": [1.5e300, 123]}')).status_code == 200
 
 
 def test_a_body_of_the_allowed_depth_is_read(site: Site) -> None:

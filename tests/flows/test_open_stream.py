@@ -90,6 +90,7 @@ def test_a_caller_that_leaves_while_the_row_is_opened_sends_nothing(street: Stre
     street.finish()
     row = street.row()
     assert (row.state, row.error_code, row.cost_usd) == ("settled", "disconnected", 0)
+    assert row.provider_status is None
     assert not vendor.requests
 
 

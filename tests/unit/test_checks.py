@@ -115,6 +115,12 @@ def test_cors_for_everybody_is_found(settings: Any, name: str) -> None:
     assert name in message.msg
 
 
+@pytest.mark.parametrize(("seconds", "warned"), [(0.0, False), (1.0, False), (1.5, True)])
+def test_a_revocation_that_takes_more_than_a_second_is_found(settings: Any, seconds: float, warned: bool) -> None:
+    settings.DJANGO_WP_AI = {**settings.DJANGO_WP_AI, "CREDENTIAL_CACHE_S": seconds}
+    assert ("W007" in found()) is warned
+
+
 def test_with_ninja_installed_nothing_is_said_of_its_assets(settings: Any) -> None:
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "ninja"]
     assert not found()

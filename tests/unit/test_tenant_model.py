@@ -112,3 +112,9 @@ def test_lists_are_checked_item_by_item(validate: Callable[[Any], None], good: l
 def test_an_unknown_time_zone_is_refused(zone: str) -> None:
     with pytest.raises(ValidationError):
         Tenant(slug="x", timezone=zone).full_clean()
+
+
+@pytest.mark.parametrize("url", ["ftp://x.org", "javascript://x.org/%0aalert(1)"])
+def test_a_site_that_is_not_on_the_web_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="http"):
+        Tenant(slug="x", site_url=url).clean()
