@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from django.db import connection
@@ -69,7 +68,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
         try:
             with urlopen(url, timeout=5):
                 return
-        except (URLError, ConnectionError):
+        except OSError:  # refused, reset, or silent for five seconds: a loaded machine starts servers slowly
             if process.poll() is not None:
                 raise RuntimeError(f"The server ended with {process.returncode}.") from None
             time.sleep(0.05)
