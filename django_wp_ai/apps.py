@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
@@ -14,8 +15,9 @@ class DjangoWpAiConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the startup checks and what follows a migration."""
+        """Register the startup checks, the tools of installed apps, and what follows a migration."""
         from django_wp_ai import checks  # noqa: F401 - registration happens on import
         from django_wp_ai.schedules import ensure_schedules
 
+        autodiscover_modules("wp_ai_tools")
         post_migrate.connect(ensure_schedules, sender=self, dispatch_uid="django_wp_ai.schedules")

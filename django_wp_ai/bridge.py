@@ -33,15 +33,26 @@ T = TypeVar("T")
 _caller: ContextVar[CallerThread | None] = ContextVar("django_wp_ai_caller", default=None)
 
 
-async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def in_thread(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking ``call`` (database, cache) off the event loop; one hop, however much it does."""
     caller = _caller.get()
     if caller is not None:
         return await asyncio.wrap_future(caller.submit(partial(call, *args, **kwargs)))
     if SyncToAsync.thread_sensitive_context.get(None) is not None:  # an ASGI server's request
-        bound = partial(copy_context().run, _with_connections, partial(call, *args, **kwargs))
-        return await asyncio.get_running_loop().run_in_executor(_db_pool(), bound)
+        return await in_pool(call, *args, **kwargs)
     return await sync_to_async(call)(*args, **kwargs)
+
+
+async def in_pool(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """As ``in_thread``, but never on a thread that serves a request and may be busy with its slow client."""
+    bound = partial(copy_context().run, _with_connections, partial(call, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_db_pool(), bound)
+
+
+async def in_tool_thread(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking host code that may hang: on threads of its own, so that it holds up nobody's database work."""
+    bound = partial(copy_context().run, _with_connections, partial(call, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_tool_pool(), bound)
 
 
 def _with_connections(call: Callable[[], T]) -> T:
@@ -55,6 +66,11 @@ def _with_connections(call: Callable[[], T]) -> T:
 @cache
 def _db_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=settings.db_threads, thread_name_prefix="django-wp-ai-db")
+
+
+@cache
+def _tool_pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=settings.tool_threads, thread_name_prefix="django-wp-ai-tool")
 
 
 class CallerThread:

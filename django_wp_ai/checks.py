@@ -11,11 +11,12 @@ from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.core.cache.backends.base import InvalidCacheBackendError
 from django.core.checks import CheckMessage, Error, Info, Warning, register  # noqa: A004 - Django's own name
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connections, router
 
 from django_wp_ai.conf import SETTING, settings
 from django_wp_ai.models import Chunk
+from django_wp_ai.models.site_policy import target_names, validate_aliases
 from django_wp_ai.providers.prices import check_settings as check_prices
 from django_wp_ai.providers.registry import providers
 from django_wp_ai.security.client_ip import is_within
@@ -54,10 +55,17 @@ def check(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessag
 
 def _aliases(names: list[str]) -> Iterable[CheckMessage]:
     wanted = [("DEFAULT_MODEL", settings.default_model)] if ":" in settings.default_model else []
-    wanted += [(f"MODEL_ALIASES[{name!r}]", target) for name, target in settings.model_aliases.items()]
+    for name, alias in settings.model_aliases.items():
+        try:
+            validate_aliases({name: alias})
+        except ValidationError as error:
+            hint = "An alias names 'provider:model', or a list of those, each as a text or with a weight."
+            yield Error(f"{SETTING}['MODEL_ALIASES'][{name!r}]: {error.message}", hint=hint, id="django_wp_ai.E002")
+            continue
+        wanted += [(f"MODEL_ALIASES[{name!r}]", target) for target in target_names(alias)]
     for where, target in wanted:
-        provider, colon, model = str(target).partition(":")
-        if not colon or provider not in names:
+        provider, _, model = target.partition(":")
+        if provider not in names:
             yield Error(
                 f"{SETTING}: {where} points to {target!r}, which is not 'provider:model' of a configured provider.",
                 hint=f"Configured providers: {', '.join(names)}.",

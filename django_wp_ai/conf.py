@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
 from typing import Any, get_type_hints
 
 from django.conf import settings as django_settings
@@ -35,7 +36,15 @@ class Settings:
     provider_timeout_s: float = 60.0
     provider_connect_timeout_s: float = 5.0
     provider_max_connections: int = 200
+    call_deadline_s: float = 120.0  # for all attempts of a call together, up to its first byte
+    max_attempts: int = 3  # at one candidate and the next ones, together
+    retry_base_s: float = 0.25  # the first wait is random up to this, each further one up to twice the last
+    retry_max_s: float = 8.0
+    breaker_failures: int = 5  # so many failures within breaker_window_s open a provider's breaker
+    breaker_window_s: float = 30.0
+    breaker_open_s: float = 15.0  # then one probe is let through
     default_max_tokens: int = 4096  # where the caller gave none but a vendor or budget needs one
+    budget_wait_s: float = 5.0  # how long a call waits for money that is held for calls under way
     disconnect_drain_s: float = 10.0  # how long a stream is read on for its true usage after the client left
 
     # Authentication
@@ -51,17 +60,26 @@ class Settings:
     max_json_depth: int = 64
     max_messages: int = 512
     stream_heartbeat_s: float = 15.0
+    idempotency_max_bytes: int = 1024 * 1024  # a larger reply is not kept for a repeated call
     trusted_proxies: tuple[str, ...] = ()  # CIDRs whose X-Forwarded-For is believed
     health_cidrs: tuple[str, ...] = ()  # who may read health/*; empty: everyone
 
+    # The host's own tools
+    tool_max_steps: int = 8  # how often the model is asked in one request; the last time it gets no tools
+    tool_max_usd: Decimal = Decimal("0.50")  # for all steps of a request together
+    tool_threads: int = 8  # threads for tools that are not async
+
     # Shared parts
     cache_alias: str = "default"
+    cache_timeout_s: float = 0.05  # a slower answer of the shared cache counts as none
     db_threads: int = 8  # threads (and so connections) for database work of one ASGI process
     rag: bool = True
 
 
 #: Numbers that may be 0, which turns the thing off; the others would break what they bound.
-MAY_BE_ZERO = frozenset({"DISCONNECT_DRAIN_S", "JWT_LEEWAY_S", "CREDENTIAL_CACHE_S", "LEGACY_CANDIDATES"})
+MAY_BE_ZERO = frozenset(
+    {"BUDGET_WAIT_S", "DISCONNECT_DRAIN_S", "JWT_LEEWAY_S", "CREDENTIAL_CACHE_S", "LEGACY_CANDIDATES"}
+)
 
 
 def _known() -> dict[str, str]:
@@ -90,9 +108,22 @@ def _coerce(key: str, value: Any, hint: Any) -> Any:
             whole = "a whole number" if hint is int else "a number"
             raise ImproperlyConfigured(f"{SETTING}[{key!r}] must be {whole}, {wanted}.")
         return value
+    if hint is Decimal:
+        return _amount(key, value)
     if not isinstance(value, str):
         raise ImproperlyConfigured(f"{SETTING}[{key!r}] must be a string.")
     return value
+
+
+def _amount(key: str, value: Any) -> Decimal:
+    """US dollars; a float is refused, as 0.1 is not a tenth in one."""
+    try:
+        amount = Decimal(value) if isinstance(value, (str, int, Decimal)) and not isinstance(value, bool) else None
+    except InvalidOperation:
+        amount = None
+    if amount is None or not amount.is_finite() or amount <= 0:
+        raise ImproperlyConfigured(f"{SETTING}[{key!r}] must be US dollars, more than 0, written as a string: '0.50'.")
+    return amount
 
 
 def load(raw: Any) -> Settings:

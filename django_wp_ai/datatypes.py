@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from django_wp_ai.models import Credential, Tenant
 
 Role = Literal["system", "user", "assistant", "tool"]
+Variable = str | int | float | bool  # what a prompt template takes for one placeholder
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "error"]
 
 
@@ -111,6 +112,25 @@ class ChatRequest:
     reasoning_effort: str | None = None
     end_user: str = ""
     plugin: str = ""
+    cache: bool | None = None  # None: as the tenant's cache mode says
+    conversation_id: str = ""
+    prompt_template: str = ""  # "name" or "name@version"
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    language: str = ""
+    server_tools: tuple[str, ...] = ()  # names of the host's own tools, which this side runs
+    tool_turns: tuple[Message, ...] = ()  # what those tools were asked and said so far: after all other messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingRequest:
+    """Texts to be made vectors. ``model`` may be an alias, ``provider:model`` or empty."""
+
+    inputs: tuple[str, ...]
+    model: str = ""
+    provider: str = ""
+    dimensions: int | None = None
+    end_user: str = ""
+    plugin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +176,17 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolStep:
+    """What became of one call of the host's own tools; ``error`` is a short code, empty where ``ok``."""
+
+    step: int
+    tool: str
+    ok: bool
+    elapsed_ms: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of a stream for candidate ``choice``. The last ones carry ``finish_reason`` and ``usage``."""
 
@@ -166,6 +197,7 @@ class Delta:
     usage: Usage | None = None
     model: str = ""
     refusal: str = ""
+    tool_step: ToolStep | None = None  # one of the host's own tools has run; never from a provider
 
 
 @dataclass(frozen=True, slots=True)

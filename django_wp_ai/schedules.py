@@ -8,7 +8,9 @@ from django.apps import apps
 from django.db import connections
 
 TIDY = "django_wp_ai.tidy"
-TIDY_EVERY_MIN = 10
+ALERTS = "django_wp_ai.send_alerts"
+#: By name: what is run, and every how many minutes.
+SCHEDULES = {TIDY: ("django_wp_ai.tasks.tidy", 10), ALERTS: ("django_wp_ai.tasks.send_alerts", 1)}
 
 
 def ensure_schedules(*, using: str, **_: Any) -> None:
@@ -19,12 +21,8 @@ def ensure_schedules(*, using: str, **_: Any) -> None:
 
     if Schedule._meta.db_table not in connections[using].introspection.table_names():
         return  # django-q2's own migrations did not run yet; the next migrate finds its table
-    Schedule.objects.using(using).get_or_create(
-        name=TIDY,
-        defaults={
-            "func": "django_wp_ai.tasks.tidy",
-            "schedule_type": Schedule.MINUTES,
-            "minutes": TIDY_EVERY_MIN,
-            "repeats": -1,
-        },
-    )
+    for name, (function, minutes) in SCHEDULES.items():
+        Schedule.objects.using(using).get_or_create(
+            name=name,
+            defaults={"func": function, "schedule_type": Schedule.MINUTES, "minutes": minutes, "repeats": -1},
+        )

@@ -20,8 +20,10 @@ from django.db import connection
 from tests.services import redis_url
 
 ROOT = Path(__file__).resolve().parent.parent
+UVICORN = ["--host=127.0.0.1", "--port={port}", "--log-level=warning"]
 COMMANDS = {
-    "uvicorn": ["uvicorn", "tests.asgi:application", "--host=127.0.0.1", "--port={port}", "--log-level=warning"],
+    "uvicorn": ["uvicorn", "tests.asgi:application", *UVICORN],
+    "uvicorn, plain": ["uvicorn", "tests.asgi:plain", *UVICORN],  # through the whole of the host's middleware
     "gunicorn": [
         "gunicorn",
         "tests.wsgi:application",

@@ -1,5 +1,5 @@
 """Django's admin for operators; each module registers what it shows."""
 
-from django_wp_ai.admin import credential, records, tenant, usage
+from django_wp_ai.admin import budget_alert, conversation, credential, prompt, records, tenant, usage
 
-__all__ = ["credential", "records", "tenant", "usage"]
+__all__ = ["budget_alert", "conversation", "credential", "prompt", "records", "tenant", "usage"]

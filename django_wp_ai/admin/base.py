@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django import forms
@@ -42,6 +43,23 @@ class LinesField(forms.CharField):
         return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
+class ObjectField(forms.JSONField):
+    """A JSON object, written as text; empty for one without names."""
+
+    widget = AdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        """A stored object on lines of its own."""
+        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) and value else value or ""
+
+    def to_python(self, value: Any) -> Any:
+        """The object; other JSON is refused by the model's own validator, or by this."""
+        found = super().to_python(value)
+        if found is not None and not isinstance(found, dict):
+            raise forms.ValidationError(_("Give a JSON object."), code="object")
+        return {} if found is None else found
+
+
 def scopes_field(**kwargs: Any) -> forms.MultipleChoiceField:
     """Check boxes for scopes, all checked at first."""
     return forms.MultipleChoiceField(
@@ -72,9 +90,13 @@ class GuardedAdmin(ModelAdmin[M]):
     def formfield_for_dbfield(
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
-        """Lists one per line, scopes as check boxes, URLs of the web."""
+        """Lists one per line, scopes as check boxes, other JSON as text, URLs of the web."""
         if db_field.name == "scopes":
             return scopes_field(help_text=db_field.help_text)
+        if isinstance(db_field, models.JSONField) and db_field.default is dict:
+            return ObjectField(
+                label=capfirst(db_field.verbose_name), help_text=db_field.help_text, required=not db_field.blank
+            )
         if isinstance(db_field, models.JSONField):
             return LinesField(
                 label=capfirst(db_field.verbose_name), help_text=db_field.help_text, required=not db_field.blank

@@ -78,7 +78,7 @@ class MakeCredentialForm(forms.Form):
             kinds = [choice for choice in kinds if choice[0] != Kind.CALLBACK]
         self.fields["kind"].choices = kinds  # type: ignore[attr-defined]  # a ChoiceField
         native, *legacy = Credential.Profile.choices
-        self.fields["profile"].choices = [("", native[1]), *legacy]  # type: ignore[attr-defined]
+        self.fields["profile"].choices = [("", native[1]), *legacy]  # type: ignore[attr-defined]  # a ChoiceField
 
     def issue(self) -> Issued | None:
         """Make the credential; ``None`` leaves the reason in ``errors``."""

@@ -35,7 +35,7 @@ def spend_since(tenant: Tenant, start: datetime) -> Spend:
 
 def counted(tenant: Tenant, kind: str, start: datetime) -> Decimal | None:
     """What is counted against the budget of a day or month, tenants below included; ``None`` before the first call."""
-    periods = BudgetPeriod.objects.for_tenant(tenant).filter(kind=kind, starts_at=start)
+    periods = BudgetPeriod.objects.for_tenant(tenant).filter(subject="", kind=kind, starts_at=start)
     return periods.values_list("spent_usd", flat=True).first()
 
 
@@ -55,7 +55,7 @@ def with_month_to_date(tenants: QuerySet[Tenant]) -> QuerySet[Tenant]:
     spent = rows.annotate(total=Sum("cost_usd")).values("total")
     unknown = rows.filter(UNKNOWN_PRICE).annotate(total=Count("pk")).values("total")
     periods = BudgetPeriod.objects.filter(
-        tenant=OuterRef("pk"), kind=BudgetPeriod.Kind.MONTH, starts_at=OuterRef("month_start")
+        tenant=OuterRef("pk"), subject="", kind=BudgetPeriod.Kind.MONTH, starts_at=OuterRef("month_start")
     )
     return tenants.annotate(
         month_start=begins,

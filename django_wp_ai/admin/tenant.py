@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,8 +20,11 @@ from django.utils.translation import gettext_lazy as _
 from django_wp_ai.admin.base import GuardedAdmin
 from django_wp_ai.admin.display import count, credential_badge, spent_of, usd_sum
 from django_wp_ai.admin.make_credential import make_credential, may_make
+from django_wp_ai.admin.pairing import pairing_code
 from django_wp_ai.admin.shown_once import secrets_page
 from django_wp_ai.admin.spend import counted, spend_since, with_month_to_date
+from django_wp_ai.admin.tenant_settings import FIELDSETS, BudgetInline, TenantForm
+from django_wp_ai.gateway import site_settings
 from django_wp_ai.models import BudgetPeriod, Credential, Tenant
 from django_wp_ai.security.issue import issue_site_keys
 
@@ -74,14 +78,11 @@ class TenantAdmin(GuardedAdmin[Tenant]):
     search_fields = ("slug", "name", "site_url")
     autocomplete_fields = ("parent",)
     readonly_fields = ("today", "this_month", "created_at", "updated_at")
-    inlines = (CredentialInline,)
+    inlines = (CredentialInline, BudgetInline)
+    form = TenantForm
     change_form_template = "admin/django_wp_ai/tenant/change_form.html"
     identity: ClassVar = ("slug", "name", "site_url", "parent", "is_active", "timezone")
-    settings_fieldsets: ClassVar = (
-        (_("Browser and callbacks"), {"fields": ("origins", "callback_hosts")}),
-        (_("Models"), {"fields": ("allowed_models", "default_model", "system_prompt")}),
-        (_("Limits"), {"fields": (("rpm", "rpd", "tpm"), ("budget_day_usd", "budget_month_usd"))}),
-    )
+    settings_fieldsets: ClassVar = FIELDSETS
 
     def get_fieldsets(self, request: HttpRequest, obj: Tenant | None = None) -> Any:
         """Spending is shown for a tenant that exists."""
@@ -105,7 +106,7 @@ class TenantAdmin(GuardedAdmin[Tenant]):
         return False
 
     def get_inlines(self, request: HttpRequest, obj: Tenant | None) -> Any:
-        """A new tenant has no credentials to list."""
+        """A new tenant has no credentials to list; budgets of parts come after those of the whole."""
         return self.inlines if obj else ()
 
     def formfield_for_dbfield(
@@ -152,14 +153,30 @@ class TenantAdmin(GuardedAdmin[Tenant]):
         return _spend_line(tenant, BudgetPeriod.Kind.MONTH, tenant.budget_month_usd)
 
     def get_urls(self) -> list[URLPattern]:
-        """With the page that makes a credential."""
-        view = self.admin_site.admin_view(self.make_credential_view)
-        name = "django_wp_ai_tenant_make_credential"
-        return [path("<int:tenant_id>/make-credential/", view, name=name), *super().get_urls()]
+        """With the pages that make a credential and a pairing code."""
+        views: dict[str, Callable[..., Any]] = {
+            "make-credential": self.make_credential_view,
+            "pairing-code": self.pairing_code_view,
+        }
+        own = [
+            path(f"<int:tenant_id>/{slug}/", self.admin_site.admin_view(view), name=_page(slug))
+            for slug, view in views.items()
+        ]
+        return [*own, *super().get_urls()]
 
     def make_credential_view(self, request: HttpRequest, tenant_id: int) -> HttpResponseBase:
         """Make a credential for one tenant."""
         return make_credential(self, request, tenant_id)
+
+    def pairing_code_view(self, request: HttpRequest, tenant_id: int) -> HttpResponseBase:
+        """Make a pairing code for one tenant."""
+        return pairing_code(self, request, tenant_id)
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
+        """Save, and remark on what is probably not meant so."""
+        super().save_model(request, obj, form, change)
+        for doubt in site_settings.doubts(obj):
+            self.message_user(request, doubt, messages.WARNING)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """Add what the object tools link to, as far as this person may."""
@@ -167,8 +184,8 @@ class TenantAdmin(GuardedAdmin[Tenant]):
         if tenant is not None:
             base = self.admin_site.name
             if may_make(request):
-                name = f"{base}:django_wp_ai_tenant_make_credential"
-                context["make_credential_url"] = reverse(name, args=[tenant.pk])
+                context["make_credential_url"] = reverse(f"{base}:{_page('make-credential')}", args=[tenant.pk])
+                context["pairing_code_url"] = reverse(f"{base}:{_page('pairing-code')}", args=[tenant.pk])
             if request.user.has_perm("django_wp_ai.view_usageevent"):
                 usage = reverse(f"{base}:django_wp_ai_usageevent_changelist")
                 context["usage_url"] = f"{usage}?tenant__id__exact={tenant.pk}"
@@ -183,6 +200,10 @@ class TenantAdmin(GuardedAdmin[Tenant]):
         title = str(_("First keys of %(tenant)s") % {"tenant": obj})
         issued = [keys.hmac, keys.jwt, keys.api_key, keys.callback]
         return secrets_page(self, request, title=title, tenant=obj, issued=issued)
+
+
+def _page(slug: str) -> str:
+    return f"django_wp_ai_tenant_{slug.replace('-', '_')}"
 
 
 def _spend_line(tenant: Tenant, kind: str, budget: Decimal | None) -> SafeString:

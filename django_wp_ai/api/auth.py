@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
-from django_wp_ai.api import body, edge
+from django_wp_ai.api import body, edge, idempotency
 from django_wp_ai.api.cors import require_origin
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import Principal
@@ -22,7 +22,7 @@ class SiteAuth(AuthBase):
     """Resolves a Principal from whatever proof the request carries; raises, never returns None.
 
     ``stream`` marks the routes on which a one-time stream token counts. The body is parsed here, after the proof, so
-    that nobody unknown makes us work on it.
+    that nobody unknown makes us work on it; and a call that was answered already goes no further than this.
     """
 
     openapi_type: str = "http"
@@ -43,6 +43,8 @@ class SiteAuth(AuthBase):
             if principal.method in legacy.PROFILES and isinstance(parsed, dict):
                 for name in legacy.BODY_FIELDS:  # they belong to the proof, not to the call
                     parsed.pop(name, None)
+            if request.method == "POST":
+                await idempotency.begin(request, principal, parsed)
             request.wp_ai_json = parsed  # type: ignore[attr-defined]  # for the parser
         return principal
 

@@ -11,8 +11,8 @@ from ninja.errors import ValidationError
 from ninja.parser import Parser
 
 from django_wp_ai import __version__
-from django_wp_ai.api import edge, errors
-from django_wp_ai.api.routers import chat, compatible, health
+from django_wp_ai.api import edge, errors, idempotency
+from django_wp_ai.api.routers import chat, compatible, embeddings, end_users, health, infer, pairing, usage
 from django_wp_ai.exceptions import Invalid, WpAiError
 
 SECURITY_SCHEMES = {
@@ -48,10 +48,16 @@ def build() -> NinjaAPI:
         openapi_extra={"components": {"securitySchemes": SECURITY_SCHEMES}},
     )
     api.add_router("v1", chat.router)
+    api.add_router("v1", infer.router)
     api.add_router("v1", compatible.router)
+    api.add_router("v1", embeddings.router)
+    api.add_router("v1", usage.router)
+    api.add_router("v1", end_users.router)
+    api.add_router("v1", pairing.router)
     api.add_router("health", health.router)
     api.add_exception_handler(WpAiError, _on_error)
     api.add_exception_handler(ValidationError, _on_validation_error)
+    api.add_exception_handler(idempotency.Replay, idempotency.replayed)
     return api
 
 

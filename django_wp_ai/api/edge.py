@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver
 from django.views.decorators.csrf import csrf_exempt
 
-from django_wp_ai.api import body, errors
+from django_wp_ai.api import body, errors, idempotency
 from django_wp_ai.api.cors import allow_origin
 from django_wp_ai.exceptions import Invalid, NotFound, WpAiError
 from django_wp_ai.security.client_ip import client_ip
@@ -84,14 +84,8 @@ def guard(view: AsyncView) -> AsyncView:
 
     @wraps(view)
     async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        try:
-            response = await view(request, *args, **kwargs)
-        except WpAiError as error:
-            response = errors.render(request, error, request_id(request))
-        except TooManyFieldsSent:
-            response = errors.render(request, Invalid("There are too many query parameters."), request_id(request))
-        if response.status_code == 405:  # Ninja's own reply
-            response = _method_not_allowed(request, response.get("Allow", ""))
+        reply = partial(_reply, request, partial(view, request, *args, **kwargs))
+        response = await (idempotency.outliving(request, reply) if request.method == "POST" else reply())
         response["X-Request-ID"] = request_id(request)
         for name, value in getattr(request, "wp_ai_fields", {}).items():
             response[name] = value
@@ -99,6 +93,19 @@ def guard(view: AsyncView) -> AsyncView:
         return response
 
     return _open_to_all(guarded)
+
+
+async def _reply(request: HttpRequest, view: AsyncView) -> HttpResponseBase:
+    """The view's reply, or its refusal as one."""
+    try:
+        response = await view()
+    except WpAiError as error:
+        return errors.render(request, error, request_id(request))
+    except TooManyFieldsSent:
+        return errors.render(request, Invalid("There are too many query parameters."), request_id(request))
+    if response.status_code == 405:  # Ninja's own reply
+        return _method_not_allowed(request, response.get("Allow", ""))
+    return response
 
 
 def guard_page(view: View) -> View:

@@ -10,14 +10,20 @@ from django.http import HttpRequest, StreamingHttpResponse
 
 from django_wp_ai import bridge
 from django_wp_ai.api.metering import tell_limits
+from django_wp_ai.api.recording import HEARTBEAT, StreamBody, recorded
 from django_wp_ai.conf import settings
 from django_wp_ai.datatypes import ChatRequest, Delta, Principal
-from django_wp_ai.exceptions import ProviderError
+from django_wp_ai.exceptions import WpAiError
 from django_wp_ai.gateway.chat import open_stream
-from django_wp_ai.gateway.ledger import Origin
-from django_wp_ai.gateway.stream import ChatStream
+from django_wp_ai.gateway.origin import Origin
+from django_wp_ai.gateway.stream import DeltaStream
+from django_wp_ai.gateway.tools.stream import open_stream_with_tools
 
-HEARTBEAT = b": keep-alive\n\n"
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
 
 
 def event(data: Any, *, name: str = "") -> bytes:
@@ -38,28 +44,21 @@ class Framing(Protocol):
     def end(self) -> Iterable[bytes]:
         """Events after the last delta; the call is settled by now."""
 
-    def error(self, error: ProviderError) -> Iterable[bytes]:
-        """Events when the provider broke off."""
+    def error(self, error: WpAiError) -> Iterable[bytes]:
+        """Events when the answer broke off."""
 
 
-class EventStream(AsyncGenerator[bytes, None]):
+class EventStream(StreamBody):
     """The body: framed deltas, a comment in long silence. ``close`` tells the stream that the client is gone."""
 
-    def __init__(self, stream: ChatStream, framing: Framing) -> None:
+    def __init__(self, stream: DeltaStream, framing: Framing) -> None:
         self._stream = stream
-        self._events = _events(stream, framing)
+        self._framing = framing
+        self._events = self._framed()
 
     async def __anext__(self) -> bytes:
         """The next event."""
         return await anext(self._events)
-
-    async def asend(self, value: None) -> bytes:
-        """As ``anext``: events take no answer."""
-        return await self._events.asend(value)
-
-    async def athrow(self, *error: Any) -> bytes:
-        """Raise inside the body."""
-        return await self._events.athrow(*error)
 
     async def aclose(self) -> None:
         """End the body; the stream drains by itself."""
@@ -70,28 +69,29 @@ class EventStream(AsyncGenerator[bytes, None]):
         """Called by Django when the response ends, from whatever thread."""
         self._stream.leave()
 
-
-async def _events(stream: ChatStream, framing: Framing) -> AsyncGenerator[bytes, None]:
-    try:
-        for chunk in framing.start():
-            yield chunk
-        while True:
-            try:
-                delta = await stream.next(timeout_s=settings.stream_heartbeat_s)
-            except TimeoutError:
-                yield HEARTBEAT
-                continue
-            if delta is None:
-                break
-            for chunk in framing.delta(delta):
+    async def _framed(self) -> AsyncGenerator[bytes, None]:
+        stream, framing = self._stream, self._framing
+        try:
+            for chunk in framing.start():
                 yield chunk
-        for chunk in framing.end():
-            yield chunk
-    except ProviderError as error:
-        for chunk in framing.error(error):
-            yield chunk
-    finally:
-        stream.leave()
+            while True:
+                try:
+                    delta = await stream.next(timeout_s=settings.stream_heartbeat_s)
+                except TimeoutError:
+                    yield HEARTBEAT
+                    continue
+                if delta is None:
+                    break
+                for chunk in framing.delta(delta):
+                    yield chunk
+            for chunk in framing.end():
+                yield chunk
+        except WpAiError as error:  # a provider that broke off, or a step of tools that was refused
+            self.is_broken = True
+            for chunk in framing.error(error):
+                yield chunk
+        finally:
+            stream.leave()
 
 
 async def respond(
@@ -99,18 +99,14 @@ async def respond(
     principal: Principal,
     chat: ChatRequest,
     origin: Origin,
-    framing: Callable[[ChatStream], Framing],
+    framing: Callable[[DeltaStream], Framing],
 ) -> StreamingHttpResponse:
     """Open a stream (refusals are raised before any reply) and answer with its events."""
 
-    async def begin() -> EventStream:
-        stream = await open_stream(principal, chat, origin)
+    async def begin() -> StreamBody:
+        opening = open_stream_with_tools if chat.server_tools else open_stream
+        stream: DeltaStream = await opening(principal, chat, origin)
         tell_limits(request, stream.call)
-        return EventStream(stream, framing(stream))
+        return recorded(request, EventStream(stream, framing(stream)), HEADERS)
 
-    response = StreamingHttpResponse(
-        await bridge.run_stream(request, begin()), content_type="text/event-stream; charset=utf-8"
-    )
-    response["Cache-Control"] = "no-cache, no-transform"
-    response["X-Accel-Buffering"] = "no"
-    return response
+    return StreamingHttpResponse(await bridge.run_stream(request, begin()), headers=HEADERS)

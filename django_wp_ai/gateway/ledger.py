@@ -2,109 +2,172 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, Protocol
 
-from django.db import transaction
 from django.utils import timezone
 
-from django_wp_ai.conf import settings
-from django_wp_ai.datatypes import Quote, UnitPrices, Usage
+from django_wp_ai.datatypes import ChatResult, Principal, Quote, Usage
 from django_wp_ai.exceptions import ProviderError, RateLimited
-from django_wp_ai.gateway.admission import Admitted
-from django_wp_ai.models import UsageEvent
-from django_wp_ai.policy import budget, limits, rate_fields, rates
+from django_wp_ai.gateway import usage_fields
+from django_wp_ai.gateway.origin import Origin
+from django_wp_ai.gateway.routing import Target
+from django_wp_ai.models import Tenant, UsageEvent
+from django_wp_ai.policy import budget, limits, rate_fields, rates, slots
 from django_wp_ai.providers import prices
 
 logger = logging.getLogger("django_wp_ai.gateway")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a call came in: the route as the ledger names it, and the request's id."""
+class Metered(Protocol):
+    """What the ledger must know of an admitted call of any kind: who asks, who may answer, the most it can use."""
 
-    route: str
-    request_id: str = ""
+    @property
+    def principal(self) -> Principal: ...  # noqa: D102
+    @property
+    def targets(self) -> tuple[Target, ...]: ...  # noqa: D102
+    @property
+    def end_user(self) -> str: ...  # noqa: D102
+    @property
+    def plugin(self) -> str: ...  # noqa: D102
+    @property
+    def prompt_template(self) -> str: ...  # noqa: D102
+    def largest(self) -> Usage: ...  # noqa: D102
 
 
 @dataclass(slots=True)
 class Call:
-    """One call on its way: what is known of it so far."""
+    """One call on its way: what is known of it so far. ``target`` is who is asked now."""
 
-    admitted: Admitted
+    admitted: Any  # a Metered; its own flow reads the rest of it back
     origin: Origin
     streamed: bool
+    target: Target
     id: uuid.UUID = field(default_factory=uuid.uuid4)
+    trace_id: uuid.UUID = field(init=False)
+    place_id: uuid.UUID = field(init=False)
+    step: int = field(init=False)
     started_at: float = field(default_factory=time.monotonic)
     first_token_at: float | None = None
     usage: Usage = field(default_factory=Usage)
     quote: Quote | None = None
     finish_reason: str = ""
     model: str = ""
+    cached: bool = False
+    tokens_before: int = 0  # of attempts that have rows of their own
     rates: limits.RateDecision = field(init=False)
     held: budget.Reservation = field(init=False)
-    event: UsageEvent = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.trace_id = self.origin.trace_id or self.id
+        self.place_id = self.id
+        self.step = self.origin.step
+        self.model = self.target.model
 
     @property
     def cost_usd(self) -> Decimal | None:
         """What the call cost; None while or where the price is not known."""
         return self.quote.cost_usd if self.quote else None
 
+    @property
+    def tenant(self) -> Tenant:
+        """Whose call it is."""
+        principal: Principal = self.admitted.principal
+        return principal.tenant
 
-def open_call(admitted: Admitted, origin: Origin, *, streamed: bool) -> Call:
-    """Blocking: take the rates, reserve the worst case and write the pending row; a refusal leaves nothing behind."""
-    principal, target = admitted.principal, admitted.target
-    admitted = _bounded(admitted)
-    call = Call(admitted, origin, streamed, model=target.model)
-    largest = worst_case(call)
-    call.rates = rates.take(
-        limits.tenant_key(principal.tenant),
-        limits.tenant_limits(principal.tenant, tokens=largest.input_tokens + largest.output_tokens),
-    )
-    _refuse_by_rate(call.rates)
-    now = timezone.now()
+
+def open_call(admitted: Metered, origin: Origin, *, streamed: bool) -> Call:
+    """Blocking: take the rates and a stream's place, reserve the worst case at the dearest candidate, write the row.
+
+    Raises RateLimited or BudgetExceeded; a refusal leaves nothing behind.
+    """
+    call = Call(admitted, origin, streamed, admitted.targets[0])
+    largest = admitted.largest()
+    _take_rates(call, tokens=largest.input_tokens + largest.output_tokens)
     try:
-        with transaction.atomic():
-            call.held = budget.reserve_in_transaction(principal.tenant, _price(call, largest, now), at=now)
-            call.event = UsageEvent.objects.create(
-                call_id=call.id,
-                tenant=principal.tenant,
-                credential=principal.credential,
-                route=origin.route,
-                provider=target.provider.name,
-                model=target.model[:128],
-                end_user=admitted.request.end_user,
-                plugin=admitted.request.plugin,
-                request_id=origin.request_id,
-                streamed=streamed,
-                created_at=now,
-                reserved_usd=call.held.amount_usd,
-                held_periods=list(call.held.period_ids),
-            )
+        if streamed:
+            slots.require(call.tenant, call.place_id)
+        _reserve(call, admitted.targets, largest)
     except BaseException:
         rates.give_back(call.rates)
+        _free_place(call)
         raise
     return call
 
 
-def _bounded(admitted: Admitted) -> Admitted:
-    """A call whose worst case must be held needs an end: the default one where the caller gave none."""
-    tenant, request = admitted.principal.tenant, admitted.request
-    if request.max_tokens is not None or not (tenant.tpm is not None or budget.has_budget(tenant)):
-        return admitted
-    return replace(admitted, request=replace(request, max_tokens=settings.default_max_tokens))
-
-
-def _refuse_by_rate(decision: limits.RateDecision) -> None:
+def record_hit(admitted: Metered, origin: Origin, kept: ChatResult, *, streamed: bool) -> Call:
+    """Blocking: the settled row, at no cost, of a call that a kept answer answers; its request counts in the rates."""
+    call = Call(admitted, origin, streamed, admitted.targets[0], usage=kept.usage, cached=True)
+    call.model = kept.model or call.model
+    call.finish_reason = kept.choices[0].finish_reason if kept.choices else ""
+    call.quote = Quote(Decimal(0), prices.FREE)
+    call.held = budget.Reservation()
+    _take_rates(call, tokens=0)
+    now = timezone.now()
     try:
-        decision.raise_if_refused()
-    except RateLimited as refused:
-        refused.fields.update(_fields(decision))
+        UsageEvent.objects.create(
+            **usage_fields.opening(call, now) | usage_fields.closing(call, now),
+            state=UsageEvent.State.SETTLED,
+            cached=True,
+            cost_usd=Decimal(0),
+        )
+    except BaseException:
+        rates.give_back(call.rates)
         raise
+    _log(call)
+    return call
+
+
+def retarget(call: Call, target: Target) -> None:
+    """The next one to be asked, where the last one charged nothing; the row learns of it when it is settled."""
+    call.target, call.model = target, target.model
+
+
+def reopen(call: Call, target: Target, *, after: ProviderError) -> None:
+    """Blocking: give the next attempt a row of its own, because the last one may have been charged.
+
+    The last one is settled at its worst case. Rates and the stream's place stay taken. Raises BudgetExceeded when the
+    money for another attempt is not there; then ``call`` is as it was, to be settled by who called.
+    """
+    last = copy.copy(call)
+    call.id, call.step, call.started_at = uuid.uuid4(), last.step + 1, time.monotonic()
+    retarget(call, target)
+    largest = call.admitted.largest()
+    targets = call.admitted.targets
+    try:
+        _reserve(call, (target, *targets), largest)
+    except BaseException:
+        call.id, call.step, call.started_at = last.id, last.step, last.started_at
+        retarget(call, last.target)
+        raise
+    _settle_row(last, largest, error=after, error_code="")
+    call.tokens_before = last.tokens_before + largest.input_tokens + largest.output_tokens
+
+
+def renew(call: Call) -> None:
+    """Blocking: keep the place of a stream that goes on."""
+    slots.renew(call.tenant, call.place_id)
+
+
+def settle(call: Call, usage: Usage, *, error: ProviderError | None = None, error_code: str = "") -> None:
+    """Blocking: write what was used and what it cost; a second settlement of the same call changes nothing.
+
+    The stream's place is given back, also where the row can't be written and stays pending.
+    """
+    try:
+        if not _settle_row(call, usage, error=error, error_code=error_code):
+            logger.error("call %s was settled already", call.id)
+            return
+    finally:
+        _free_place(call)
+    rates.adjust(call.rates, {"tpm": call.tokens_before + usage.input_tokens + usage.output_tokens})
+    _log(call)
 
 
 def limit_fields(call: Call) -> dict[str, str]:
@@ -112,55 +175,55 @@ def limit_fields(call: Call) -> dict[str, str]:
     return _fields(call.rates)
 
 
+def _take_rates(call: Call, *, tokens: int) -> None:
+    principal, origin = call.admitted.principal, call.origin
+    wanted = limits.call_limits(principal, route=origin.route, tokens=tokens, end_user=call.admitted.end_user)
+    call.rates = rates.take(limits.tenant_key(principal.tenant), wanted)
+    try:
+        call.rates.raise_if_refused()
+    except RateLimited as refused:
+        refused.fields.update(_fields(call.rates))
+        raise
+
+
+def _free_place(call: Call) -> None:
+    if call.streamed and not call.cached:
+        slots.give_back(call.tenant, call.place_id)
+
+
 def _fields(decision: limits.RateDecision) -> dict[str, str]:
     return rate_fields.ratelimit_fields(decision) | rate_fields.openai_fields(decision)
 
 
-def _price(call: Call, usage: Usage, at: datetime) -> Decimal | None:
-    target = call.admitted.target
-    unit = prices.unit_prices(provider=target.provider, model=target.model, at=at, input_tokens=usage.input_tokens)
-    return None if unit is None else budget.worst_case(unit, usage.input_tokens, usage.output_tokens, 1)
-
-
-def settle(call: Call, usage: Usage, *, error: ProviderError | None = None, error_code: str = "") -> None:
-    """Blocking: write what was used and what it cost; a second settlement of the same call changes nothing."""
-    target = call.admitted.target
+def _reserve(call: Call, targets: tuple[Target, ...], largest: Usage) -> None:
+    """Hold the worst case and write the pending row; no price is looked up where nobody set a budget."""
     now = timezone.now()
+    amount = _dearest(targets, largest, now) if budget.has_budget(call.tenant) else None
+    call.held = budget.open_row(
+        usage_fields.opening(call, now),
+        tenant=call.tenant,
+        amount_usd=amount,
+        models=[target.name for target in targets],
+    )
+
+
+def _dearest(targets: tuple[Target, ...], usage: Usage, at: datetime) -> Decimal | None:
+    """The most that any of the targets can cost; None when the price of one is not known."""
+    amounts = []
+    for target in targets:
+        unit = prices.unit_prices(provider=target.provider, model=target.model, at=at, input_tokens=usage.input_tokens)
+        if unit is None:
+            return None
+        amounts.append(budget.worst_case(unit, usage.input_tokens, usage.output_tokens, 1))
+    return max(amounts)
+
+
+def _settle_row(call: Call, usage: Usage, *, error: ProviderError | None, error_code: str) -> bool:
+    target, now = call.target, timezone.now()
     call.usage = usage
     call.quote = prices.quote(provider=target.provider, model=target.model, usage=usage, at=now)
-    unit: UnitPrices | None = call.quote.prices if call.quote else None
-    with transaction.atomic():
-        settled = UsageEvent.objects.filter(call_id=call.id, state=UsageEvent.State.PENDING).update(
-            state=UsageEvent.State.SETTLED,
-            settled_at=now,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_input_tokens=min(usage.cached_input_tokens, usage.input_tokens),
-            cache_write_tokens=usage.cache_write_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            input_price=unit and unit.input,
-            output_price=unit and unit.output,
-            cached_input_price=unit and unit.cached_input,
-            cache_write_price=unit and unit.cache_write,
-            cost_usd=call.cost_usd,
-            estimated=usage.estimated,
-            finish_reason=call.finish_reason,
-            error_code=error.code if error else error_code,
-            provider_status=error.provider_status if error else _status(call, error_code),
-            latency_ms=_elapsed_ms(call, time.monotonic()),
-            first_token_ms=_elapsed_ms(call, call.first_token_at),
-        )
-        if not settled:
-            logger.error("call %s was settled already", call.id)
-            return
-        budget.settle_in_transaction(call.event, call.cost_usd, counter_ids=call.held.counter_ids)
-    rates.adjust(call.rates, {"tpm": usage.input_tokens + usage.output_tokens})
-    _log(call)
-
-
-def _status(call: Call, error_code: str) -> int | None:
-    """200 where the provider is known to have begun an answer; None for a call that was aborted before that."""
-    return None if error_code and call.first_token_at is None else 200
+    changes = usage_fields.outcome(call, now, error=error, error_code=error_code)
+    return budget.settle_row(call.id, changes, call.held, cost_usd=call.cost_usd, model=target.name)
 
 
 def _log(call: Call) -> None:
@@ -169,24 +232,8 @@ def _log(call: Call) -> None:
         extra={
             "call_id": str(call.id),
             "request_id": call.origin.request_id,
-            "tenant": call.admitted.principal.tenant.slug,
-            "target": call.admitted.target.name,
+            "tenant": call.tenant.slug,
+            "target": call.target.name,
             "cost_usd": str(call.cost_usd),
         },
     )
-
-
-def _elapsed_ms(call: Call, at: float | None) -> int | None:
-    return None if at is None else int((at - call.started_at) * 1000)
-
-
-def estimate(admitted: Admitted, *, received: str = "") -> Usage:
-    """Usage of a call whose end the vendor never told: its input, and the output that passed."""
-    return admitted.target.provider.estimate(admitted.request, received)
-
-
-def worst_case(call: Call) -> Usage:
-    """Usage of a call that may have been answered in full without our seeing any of it."""
-    request = call.admitted.request
-    output = (request.max_tokens or settings.default_max_tokens) * request.n
-    return replace(estimate(call.admitted), output_tokens=output)

@@ -1,9 +1,14 @@
-"""From the name a caller gives to the provider and model that will answer."""
+"""From the name a caller gives to the providers and models that may answer, in the order in which they are asked."""
 
 from __future__ import annotations
 
+import math
+import random
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import Any
 
 from django_wp_ai.conf import settings
 from django_wp_ai.datatypes import Principal
@@ -26,42 +31,54 @@ class Target:
         return f"{self.provider.name}:{self.model}"
 
 
-def resolve(principal: Principal, *, model: str, provider: str = "") -> Target:
-    """The target for a name, an alias, ``provider:model`` or nothing; raises ModelNotAllowed."""
-    wanted = model or ("" if provider else principal.tenant.default_model or settings.default_model)
-    target = _find(wanted, provider)
-    if target is None:
+def candidates(principal: Principal, *, model: str, provider: str = "") -> tuple[Target, ...]:
+    """The targets for a name, an alias, ``provider:model`` or nothing, first choice first; raises ModelNotAllowed."""
+    tenant = principal.tenant
+    wanted = model or ("" if provider else tenant.default_model or settings.default_model)
+    found = _find(tenant, wanted, provider)
+    if not found:
         raise ModelNotAllowed("The model is not known here; GET v1/models lists those that are.", param="model")
-    for allowed in (principal.tenant.allowed_models, principal.models):
-        if not is_allowed(allowed, wanted, target):
-            raise ModelNotAllowed("This site may not use that model.", param="model")
-    return target
+    permitted = tuple(target for target in found if _may_ask(principal, wanted, target))
+    if not permitted:
+        raise ModelNotAllowed("This site may not use that model.", param="model")
+    return permitted
 
 
-def is_allowed(allowed: list[str] | tuple[str, ...], asked: str, target: Target) -> bool:
-    """Whether an allow-list (empty: everything) has the asked name, the model or ``provider:model``; globs count."""
+def _may_ask(principal: Principal, asked: str, target: Target) -> bool:
+    if matches(principal.tenant.denied_models, asked, target):
+        return False
+    lists = (principal.tenant.allowed_models, principal.models)
+    return all(not allowed or matches(allowed, asked, target) for allowed in lists)
+
+
+def matches(entries: Iterable[str], asked: str, target: Target) -> bool:
+    """Whether a list names what was asked for, the model or ``provider:model``; globs count."""
     names = (asked, target.model, target.name)
-    return not allowed or any(fnmatchcase(name, entry) for entry in allowed for name in names if name)
+    return any(fnmatchcase(name, entry) for entry in entries for name in names if name)
 
 
-def _find(wanted: str, provider: str) -> Target | None:
-    """Exact alias, then ``provider:model``, then whoever serves it, then an alias by glob."""
-    if not provider and (target := _alias_target(settings.model_aliases.get(wanted))):
-        return target
+def _find(tenant: Tenant, wanted: str, provider: str) -> list[Target]:
+    """Exact alias (the tenant's first), then ``provider:model``, then whoever serves it, then an alias by glob."""
+    if not provider:
+        for aliases in (tenant.model_aliases, settings.model_aliases):
+            if found := list(_alias_targets(aliases.get(wanted))):
+                return found
     prefix, colon, rest = wanted.partition(":")
     if colon and not provider and prefix in providers():
         provider, wanted = prefix, rest
     if provider in providers():
-        return _served_by(providers()[provider], wanted)
+        target = _served_by(providers()[provider], wanted)
+        return [target] if target else []
     if not provider:
         for candidate in providers().values():
             if target := _served_by(candidate, wanted):
-                return target
+                return [target]
     names = {wanted, rest, f"{provider}:{wanted}"} - {""}
-    for entry, alias in settings.model_aliases.items():
-        if any(fnmatchcase(name, entry) for name in names) and (target := _alias_target(alias)):
-            return target
-    return None
+    for aliases in (tenant.model_aliases, settings.model_aliases):
+        for entry, alias in aliases.items():
+            if any(fnmatchcase(name, entry) for name in names) and (found := list(_alias_targets(alias))):
+                return found
+    return []
 
 
 def _served_by(provider: Provider, model: str) -> Target | None:
@@ -69,9 +86,22 @@ def _served_by(provider: Provider, model: str) -> Target | None:
     return Target(provider, model) if model and provider.serves(model) else None
 
 
-def _alias_target(alias: str | None) -> Target | None:
-    prefix, _, model = (alias or "").partition(":")
-    return _served_by(providers()[prefix], model) if prefix in providers() else None
+def _alias_targets(alias: Any) -> Iterator[Target]:
+    """Targets of an alias that are served; neighbours with a weight take turns, the others keep their place."""
+    entries = [] if alias is None else alias if isinstance(alias, (list, tuple)) else [alias]
+    for weighted, run in groupby(entries, key=lambda entry: isinstance(entry, Mapping) and "weight" in entry):
+        for entry in _drawn(run) if weighted else run:
+            prefix, _, model = str(entry["target"] if isinstance(entry, Mapping) else entry).partition(":")
+            if prefix in providers() and (target := _served_by(providers()[prefix], model)):
+                yield target
+
+
+def _drawn(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Drawn one after the other, each with a chance that grows with its weight.
+
+    Source: Efraimidis and Spirakis, "Weighted random sampling with a reservoir" (2006).
+    """
+    return sorted(entries, key=lambda entry: -math.log(1.0 - random.random()) / float(entry["weight"]))  # noqa: S311 - a share of load, no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +112,18 @@ class ListedModel:
     target: Target
 
 
-def listed(tenant: Tenant, *, allowed: tuple[str, ...] = ()) -> list[ListedModel]:
-    """Every concrete model and alias that this tenant (and credential) may use."""
-    found = [
-        ListedModel(model, Target(provider, model))
-        for provider in providers().values()
-        for model in provider.listed_models()
-    ]
-    for name, alias in settings.model_aliases.items():
-        if not any(mark in name for mark in "*?[") and (target := _alias_target(alias)):
-            found.insert(0, ListedModel(name, target))
-    unique = {entry.id: entry for entry in reversed(found)}
-    return [
-        entry
-        for entry in reversed(unique.values())
-        if is_allowed(tenant.allowed_models, entry.id, entry.target) and is_allowed(allowed, entry.id, entry.target)
-    ]
+def listed(principal: Principal) -> list[ListedModel]:
+    """Every concrete model and alias that the caller may use."""
+    found: dict[str, ListedModel] = {}
+    for aliases in (principal.tenant.model_aliases, settings.model_aliases):
+        for name, alias in aliases.items():
+            if not any(mark in name for mark in "*?["):
+                for target in _alias_targets(alias):
+                    if _may_ask(principal, name, target):
+                        found.setdefault(name, ListedModel(name, target))
+    for provider in providers().values():
+        for model in provider.listed_models():
+            target = Target(provider, model)
+            if _may_ask(principal, model, target):
+                found.setdefault(model, ListedModel(model, target))
+    return list(found.values())

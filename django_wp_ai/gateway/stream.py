@@ -5,20 +5,46 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.conf import settings
-from django_wp_ai.datatypes import Delta, ToolCall, Usage
-from django_wp_ai.exceptions import ProviderError
-from django_wp_ai.gateway import ledger
+from django_wp_ai.datatypes import ChatResult, Delta, ToolCall, Usage
+from django_wp_ai.exceptions import ProviderError, ProviderTimeout, WpAiError
+from django_wp_ai.gateway import answer_cache, attempts, entry, ledger
 from django_wp_ai.gateway.admission import Admitted
+from django_wp_ai.gateway.restoring import StreamRestorer, restored_call
+from django_wp_ai.gateway.routing import Target
+from django_wp_ai.gateway.transcript import Transcript
+from django_wp_ai.gateway.waiting import covered
 
 logger = logging.getLogger("django_wp_ai.gateway")
 
 BUFFERED_DELTAS: Final = 64
 STALLED_READER_S: Final = 60.0
+LONGEST_S: Final = 3600.0  # the sweep takes calls for dead that are older than twice that
+RENEW_S: Final = 30.0  # how often a stream says that it still holds its place
+
+
+class DeltaStream(Protocol):
+    """What an edge reads: one call's stream, or the streams of several as one (``tools.stream``)."""
+
+    @property
+    def call(self) -> ledger.Call:
+        """The call; settled once the deltas are over."""
+
+    @property
+    def tool_calls(self) -> Mapping[tuple[int, int], ToolCall]:
+        """The tool calls so far, by choice and index."""
+
+    async def next(self, *, timeout_s: float | None = None) -> Delta | None:
+        """The next delta, None at the end; raises TimeoutError after silence and what broke the stream."""
+
+    def leave(self) -> None:
+        """The reader is gone (or done)."""
 
 
 class ChatStream:
@@ -30,20 +56,26 @@ class ChatStream:
 
     call: ledger.Call  # from the first delta on
 
-    def __init__(self, admitted: Admitted, origin: ledger.Origin) -> None:
+    def __init__(self, admitted: Admitted) -> None:
         self._admitted = admitted
-        self._origin = origin
-        self.tool_calls: dict[tuple[int, int], ToolCall] = {}
+        self._transcript = Transcript()
+        self._restorer = StreamRestorer(admitted.vault)
         self._queue: asyncio.Queue[Delta | Exception | None] = asyncio.Queue(BUFFERED_DELTAS)
         self._loop = asyncio.get_running_loop()
         self._pump_task: asyncio.Task[object] | None = None
-        self._received: list[str] = []
-        self._usage: Usage | None = None
         self._left = False
         self._reading = False
         self._sent = False
+        self._renewed_at = time.monotonic()
         self._first: Delta | None = None
         self._over = False
+
+    @property
+    def tool_calls(self) -> dict[tuple[int, int], ToolCall]:
+        """The tool calls so far, by choice and index, personal data put back."""
+        vault = self._admitted.vault
+        calls = self._transcript.tool_calls
+        return calls if vault is None else {key: restored_call(vault, call) for key, call in calls.items()}
 
     # -- the reader's side -------------------------------------------------------------------------------------------
 
@@ -96,29 +128,41 @@ class ChatStream:
         """Open the usage row, read the provider to its end, settle; what fails is handed to the reader."""
         self._pump_task = asyncio.current_task()
         try:
-            self.call = await in_thread(ledger.open_call, self._admitted, self._origin, streamed=True)
-        except Exception as refused:  # noqa: BLE001 - the reader raises it
+            entered = await covered(
+                self._admitted.principal.tenant, partial(entry.enter, self._admitted, streamed=True)
+            )
+        except Exception as refused:
+            if not isinstance(refused, WpAiError):
+                logger.exception("a stream could not be opened")
             await self._put(refused)
+            return
+        self.call = entered.call
+        if entered.kept is not None:
+            await self._replay(entered.kept)
             return
         error, error_code = (None, "disconnected") if self._left else await self._read()
         self._reading = False
-        try:
-            await self._settle(error, error_code)
-        except Exception:
-            logger.exception("call %s could not be settled; its row stays pending", self.call.id)
+        await self._close(error, error_code)
         if error is not None:
             error.fields.update(ledger.limit_fields(self.call))
         await self._put(error)
 
+    async def _replay(self, kept: ChatResult) -> None:
+        """Hand over an answer from the cache as the stream it would have been."""
+        for delta in answer_cache.deltas_of(kept):
+            self._transcript.add(delta)
+            await self._hand_over(delta)
+        await self._put(None)
+
     async def _read(self) -> tuple[ProviderError | None, str]:
         """Hand over every delta; how it ended, as an error or the ledger's word for it."""
-        target, request = self.call.admitted.target, self.call.admitted.request
-        self._reading = self._sent = True
+        self._reading = True
         try:
-            async with aclosing(target.provider.stream(request, model=target.model)) as deltas:
+            async with attempts.answered(self.call, self._begin) as (head, deltas), aclosing(deltas):
+                for delta in head:
+                    await self._take_in(delta)
                 async for delta in deltas:
-                    self._observe(delta)
-                    await self._hand_over(delta)
+                    await self._take_in(delta)
         except ProviderError as error:
             return error, ""
         except asyncio.CancelledError:
@@ -128,33 +172,39 @@ class ChatStream:
             return ProviderError(charged=True), ""
         return None, ""
 
-    def _observe(self, delta: Delta) -> None:
-        if self.call.first_token_at is None:
-            self.call.first_token_at = time.monotonic()
-        if delta.text:
-            self._received.append(delta.text)
-        if delta.tool_call is not None:
-            self._add_tool_call(delta)
-        if delta.finish_reason and not self.call.finish_reason:
-            self.call.finish_reason = delta.finish_reason
-        if delta.model:
-            self.call.model = delta.model
-        if delta.usage is not None:
-            self._usage = delta.usage
+    async def _begin(self, target: Target) -> tuple[list[Delta], AsyncGenerator[Delta, None]]:
+        """Ask one candidate, up to the first delta that a reader would see; until then another may be asked."""
+        self._sent = True
+        deltas = target.provider.stream(self._admitted.request, model=target.model)
+        head: list[Delta] = []
+        try:
+            async for delta in deltas:
+                head.append(delta)
+                if _is_visible(delta):
+                    break
+        except ProviderError:
+            raise
+        except Exception as error:  # what a provider must not raise is its failure too
+            logger.exception("stream %s broke", self.call.id)
+            raise ProviderError(charged=True) from error
+        return head, deltas
 
-    def _add_tool_call(self, delta: Delta) -> None:
-        piece = delta.tool_call
-        assert piece is not None
-        self._received.append(piece.name + piece.arguments)
-        key = (delta.choice, piece.index)
-        known = self.tool_calls.get(key, ToolCall("", "", ""))
-        self.tool_calls[key] = ToolCall(
-            known.id or piece.id, known.name or piece.name, known.arguments + piece.arguments
-        )
+    async def _take_in(self, delta: Delta) -> None:
+        now_s = time.monotonic()
+        if self.call.first_token_at is None:
+            self.call.first_token_at = now_s
+        if now_s - self.call.started_at > LONGEST_S:
+            raise ProviderTimeout("The stream took too long.", charged=True)
+        if now_s - self._renewed_at > RENEW_S:
+            self._renewed_at = now_s
+            await in_thread(ledger.renew, self.call)
+        self._transcript.add(delta)
+        await self._hand_over(delta)
 
     async def _hand_over(self, delta: Delta) -> None:
-        if delta.text or delta.tool_call or delta.refusal or delta.finish_reason:
-            await self._put(delta)
+        for shown in self._restorer.feed(delta):
+            if _is_visible(shown):
+                await self._put(shown)
 
     async def _put(self, item: Delta | Exception | None) -> None:
         if self._left:
@@ -170,13 +220,26 @@ class ChatStream:
                 # Should it read again, it learns that the rest is lost, and not that this was all.
                 self._queue.put_nowait(ProviderError("The stream was not read in time."))
 
-    async def _settle(self, error: ProviderError | None, error_code: str) -> None:
-        usage = self._usage
-        if usage is None:
-            unsent = error_code == "disconnected" and not self._sent
-            if unsent or (error is not None and not error.charged and not self._received):
-                usage = Usage()
-            else:
-                received = "".join(self._received)
-                usage = await in_thread(ledger.estimate, self._admitted, received=received)
-        await in_thread(ledger.settle, self.call, usage, error=error, error_code=error_code)
+    async def _close(self, error: ProviderError | None, error_code: str) -> None:
+        """Settle; an answer that came to its end is kept as one that was not streamed is."""
+        seen, call = self._transcript, self.call
+        call.finish_reason, call.model = seen.finish_reason, seen.model or call.target.model
+        unsent = error_code == "disconnected" and not self._sent
+        received = seen.received
+        if seen.usage is not None:
+            usage = seen.usage
+        elif unsent or (error is not None and not error.charged and not received):
+            usage = Usage()
+        else:
+            usage = await in_thread(self._admitted.estimated, received)
+        if error is None and not error_code:
+            await in_thread(entry.close, call, seen.result(usage))
+            return
+        try:
+            await in_thread(ledger.settle, call, usage, error=error, error_code=error_code)
+        except Exception:
+            logger.exception("call %s could not be settled; its row stays pending", call.id)
+
+
+def _is_visible(delta: Delta) -> bool:
+    return bool(delta.text or delta.tool_call or delta.refusal or delta.finish_reason)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from argparse import ArgumentTypeError
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 NONE = "none"
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -38,6 +41,40 @@ def limit(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > MAX_COUNT:
         raise ArgumentTypeError(f"{text[:40]!r} is not a number from 0 to {MAX_COUNT}, nor 'none'.")
     return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0."""
+    value = limit(text)
+    if value is None:
+        raise ArgumentTypeError("This has no 'none'; give a number.")
+    return value
+
+
+def number(text: str) -> float | None:
+    """A number, or ``none``; never NaN or infinity."""
+    if text.lower() == NONE:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ArgumentTypeError(f"{text[:40]!r} is not a number, nor 'none'.")
+    return value
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object, or ``none`` for an empty one."""
+    if text.lower() == NONE:
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ArgumentTypeError("Give a JSON object in one argument, such as '{\"a\": 1}', or 'none'.")
+    return value
 
 
 def money(text: str) -> Decimal | None:

@@ -27,9 +27,9 @@ class _ReportEncoder(DjangoJSONEncoder):
 
 
 class ReportingCommand(BaseCommand):
-    """A command of verbs that all take ``--json``.
+    """A command, most often of verbs, that takes ``--json``.
 
-    Subclasses call ``add_verb`` in ``add_verbs`` and print with ``report`` or ``report_table``.
+    Subclasses with verbs call ``add_verb`` in ``add_verbs`` and print with ``report`` or ``report_table``.
     """
 
     # Warnings of startup checks would stand beside the JSON or the one line; `check` prints them.
@@ -38,10 +38,14 @@ class ReportingCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the verbs; a wrong argument is one line, not a page of usage."""
-        parser.called_from_command_line = False
-        parser.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
+        self.add_common(parser)
         self._verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         self.add_verbs()
+
+    def add_common(self, parser: CommandParser) -> None:
+        """What every command takes; one without verbs calls this, and sets ``run`` as a default of the parser."""
+        parser.called_from_command_line = False
+        parser.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
 
     def add_verbs(self) -> None:
         """Call ``add_verb`` for each verb."""

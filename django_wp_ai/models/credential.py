@@ -12,7 +12,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_wp_ai.models.tenant import Tenant, TenantOwnedQuerySet, validate_names
+from django_wp_ai.models.site_policy import validate_names
+from django_wp_ai.models.tenant import Tenant, TenantOwnedQuerySet
 
 SCOPES = ("chat", "embeddings", "jobs", "rag.read", "rag.write", "usage", "stream")
 KEY_ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import zoneinfo
 from datetime import datetime
@@ -9,15 +10,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from django_wp_ai.models.site_policy import (
+    AnswerPolicy,
+    ContentPolicy,
+    ModelPolicy,
+    MoneyPolicy,
+    RatePolicy,
+    validate_names,  # noqa: F401 - released migrations look for it here
+)
 
 if TYPE_CHECKING:
     from django_wp_ai.models.credential import Credential
 
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::\d{1,5})?", re.ASCII)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 M = TypeVar("M", bound=models.Model)
 
 
@@ -43,10 +54,22 @@ def validate_origins(value: Any) -> None:
         )
 
 
-def validate_names(value: Any) -> None:
-    """A list of non-empty strings."""
-    if not isinstance(value, list) or not all(isinstance(v, str) and v.strip() for v in value):
-        raise ValidationError(_("Give a list of names."), code="names")
+def validate_hosts(value: Any) -> None:
+    """A list of host names or addresses, without port or wildcard."""
+    if not isinstance(value, list) or not all(isinstance(v, str) and _is_host(v) for v in value):
+        raise ValidationError(
+            _("Give a list of host names or addresses such as blog.example.org, without https:// and port."),
+            code="hosts",
+        )
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        # A name whose last part is a number would be read as an address by some resolvers, and not by others.
+        return len(text) <= 253 and bool(_HOST.fullmatch(text.lower())) and not text.rpartition(".")[2].isdigit()
+    return True
 
 
 def validate_timezone(value: str) -> None:
@@ -55,8 +78,8 @@ def validate_timezone(value: str) -> None:
         raise ValidationError(_("%(name)s is not a time zone."), params={"name": value}, code="timezone")
 
 
-class Tenant(models.Model):
-    """One site. Limits are per tenant; ``None`` means no limit of that kind."""
+class Tenant(RatePolicy, MoneyPolicy, ModelPolicy, AnswerPolicy, ContentPolicy):
+    """One site, and what an operator sets for it."""
 
     slug = models.SlugField(_("slug"), max_length=64, unique=True)
     name = models.CharField(_("name"), max_length=200, blank=True)
@@ -79,36 +102,14 @@ class Tenant(models.Model):
         _("callback hosts"),
         default=list,
         blank=True,
-        validators=[validate_names],
+        validators=[validate_hosts],
         help_text=_("Hosts that callbacks and file downloads may reach besides public addresses."),
     )
-    allowed_models = models.JSONField(
-        _("allowed models"),
-        default=list,
+    callback_url = models.URLField(
+        _("callback URL"),
+        max_length=2000,
         blank=True,
-        validators=[validate_names],
-        help_text=_("Names or globs such as gpt-4o-*; empty allows every configured model."),
-    )
-    default_model = models.CharField(_("default model"), max_length=128, blank=True)
-    system_prompt = models.TextField(_("system prompt"), blank=True, help_text=_("Put before every chat of this site."))
-    rpm = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True)
-    rpd = models.PositiveIntegerField(_("requests per day"), null=True, blank=True)
-    tpm = models.PositiveIntegerField(_("tokens per minute"), null=True, blank=True)
-    budget_day_usd = models.DecimalField(
-        _("daily budget (USD)"),
-        max_digits=12,
-        decimal_places=4,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-    )
-    budget_month_usd = models.DecimalField(
-        _("monthly budget (USD)"),
-        max_digits=12,
-        decimal_places=4,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
+        help_text=_("Where the site's plugin receives callbacks; pairing sets it."),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)

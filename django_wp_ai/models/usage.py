@@ -56,6 +56,11 @@ class UsageEvent(models.Model):
     end_user = models.CharField(_("end user"), max_length=128, blank=True)
     plugin = models.CharField(_("plugin"), max_length=128, blank=True)
     request_id = models.CharField(_("request id"), max_length=128, blank=True)
+    trace_id = models.UUIDField(
+        _("trace"), null=True, blank=True, help_text=_("Shared by the calls of one request: attempts, steps of tools.")
+    )
+    step = models.PositiveSmallIntegerField(_("step"), default=0)
+    prompt_template = models.CharField(_("prompt template"), max_length=80, blank=True)
     input_tokens = models.PositiveIntegerField(_("input tokens"), default=0)
     output_tokens = models.PositiveIntegerField(_("output tokens"), default=0)
     cached_input_tokens = models.PositiveIntegerField(_("cached input tokens"), default=0)
@@ -97,6 +102,7 @@ class UsageEvent(models.Model):
             models.Index(fields=["tenant", "created_at"], name="wpai_usage_tenant_time"),
             models.Index(fields=["tenant", "end_user", "created_at"], name="wpai_usage_end_user_time"),
             models.Index(fields=["request_id"], name="wpai_usage_request_id"),
+            models.Index(fields=["trace_id"], condition=models.Q(trace_id__isnull=False), name="wpai_usage_trace"),
             models.Index(fields=["created_at"], condition=models.Q(state="pending"), name="wpai_usage_pending"),
         ]
         constraints: ClassVar = [

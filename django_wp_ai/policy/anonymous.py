@@ -10,7 +10,6 @@ Loopback is never blocked: behind it stands a proxy of this host whose clients c
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 import time
@@ -18,13 +17,13 @@ import time
 from django.conf import settings as django_settings
 from django_ratelimit.core import get_usage
 
-from django_wp_ai.policy.shared_cache import shared_cache
+from django_wp_ai.policy.addresses import network_of
+from django_wp_ai.shared_cache import shared_cache
 
 logger = logging.getLogger("django_wp_ai.policy")
 
 FAILED_AUTH_RATE = "300/5m"
 GROUP = "django_wp_ai.failed_auth"
-IPV6_SITE_BITS = 64  # one subscriber has at least that many addresses
 MAX_BLOCKED = 10_000
 
 _blocked_until_s: dict[str, float] = {}
@@ -62,15 +61,6 @@ def _block(network: str, seconds: float) -> None:
 
 
 def _network(ip: str) -> str:
-    """What is counted for an address: itself, or its IPv6 network; empty for loopback and for what is no address."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return ""
-    mapped = getattr(address, "ipv4_mapped", None)
-    if mapped is not None:
-        address = mapped
-    if address.is_loopback:
-        return ""
-    bits = IPV6_SITE_BITS if address.version == 6 else 32
-    return str(ipaddress.ip_network(f"{address}/{bits}", strict=False))
+    """What is counted for an address; empty for loopback and for what is no address."""
+    network = network_of(ip)
+    return "" if network is None or network.is_loopback else str(network)

@@ -8,16 +8,23 @@ seconds later and never sooner, so no burst passes twice at an edge. What was ta
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.crypto import salted_hmac
+
+from django_wp_ai.datatypes import Principal
 from django_wp_ai.exceptions import RateLimited
 from django_wp_ai.models import Tenant
+from django_wp_ai.policy.addresses import network_of
 
 BUCKETS = 120
 REQUESTS, TOKENS = "requests", "tokens"
 MINUTE_S, DAY_S = 60, 86_400
+KINDS = {"rpm": (MINUTE_S, REQUESTS), "rpd": (DAY_S, REQUESTS), "tpm": (MINUTE_S, TOKENS)}
+SCOPES = {"user": " for one end user", "ip": " for one address", "route": " on this route"}
+STREAM_TOKEN = "stream_token"  # noqa: S105 - a name that Principal.method may have
 
 Store = Literal["cache", "database", "none"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
@@ -27,8 +34,9 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 class Limit:
     """One limit and what this call takes of it.
 
-    When neither the cache nor the database answers, a limit with ``fails_open`` lets the call pass uncounted; one
-    without refuses it.
+    ``subject`` is whose it is within the tenant, as ``subject_of`` writes it: an end user, an address or a route;
+    empty for the tenant itself. When neither the cache nor the database answers, a limit with ``fails_open`` lets the
+    call pass uncounted; one without refuses it.
     """
 
     name: str
@@ -36,6 +44,7 @@ class Limit:
     window_s: int
     cost: int = 1
     unit: str = REQUESTS
+    subject: str = ""
     fails_open: bool = False
 
     def __post_init__(self) -> None:
@@ -43,6 +52,21 @@ class Limit:
             raise ValueError(f"{self.name!r} does not name a limit: lower-case letters, digits and dashes do.")
         if self.quota < 0 or self.cost < 0 or self.window_s < 1:
             raise ValueError(f"Limit {self.name}: quota and cost can't be negative, a window has a second at least.")
+
+    @property
+    def kind(self) -> str:
+        """The last part of its name: ``tpm`` of ``route-tpm``."""
+        return self.name.rpartition("-")[2]
+
+    @property
+    def window(self) -> str:
+        """What tells its window from the others under one key."""
+        return ":".join(filter(None, (self.name, str(self.window_s), self.subject)))
+
+    @property
+    def phrase(self) -> str:
+        """As a refusal names it."""
+        return f"{self.quota} {self.unit} in {self.window_s} s{SCOPES.get(self.name.rpartition('-')[0], '')}"
 
     @property
     def step_ms(self) -> int:
@@ -93,7 +117,7 @@ class RateDecision:
         if self.allowed:
             return
         refused = [status.limit for status in self.statuses if status.refused]
-        names = ", ".join(f"{limit.quota} {limit.unit} in {limit.window_s} s" for limit in refused)
+        names = ", ".join(limit.phrase for limit in refused)
         if any(limit.cost > limit.quota for limit in refused):
             detail = f"This call alone is more than the limit allows: {names}."
         elif refused and self.store != "none":
@@ -108,20 +132,46 @@ def tenant_key(tenant: Tenant) -> str:
     return f"tenant:{tenant.pk}"
 
 
-def tenant_limits(tenant: Tenant, *, tokens: int) -> list[Limit]:
-    """The tenant's own limits for a call of an estimated number of tokens; all of them fail closed.
+def call_limits(principal: Principal, *, route: str, tokens: int, end_user: str = "") -> list[Limit]:
+    """Every limit of a call of an estimated number of tokens: the site's, the end user's or address's, the route's.
 
-    They guard what an operator pays for, so a call that can't be counted does not pass. Parents have budgets over
-    their children, not rates.
+    ``end_user`` is whom the site names in the call; a visitor, whose proof is a stream token, can't name anybody. All
+    fail closed: they guard what an operator pays for, so a call that can't be counted does not pass. Parents have
+    budgets over their children, not rates.
     """
-    limits = []
-    if tenant.rpm is not None:
-        limits.append(Limit(name="rpm", quota=tenant.rpm, window_s=MINUTE_S))
-    if tenant.rpd is not None:
-        limits.append(Limit(name="rpd", quota=tenant.rpd, window_s=DAY_S))
-    if tenant.tpm is not None:
-        limits.append(Limit(name="tpm", quota=tenant.tpm, window_s=MINUTE_S, cost=tokens, unit=TOKENS))
+    tenant = principal.tenant
+    limits = list(_limits("", "", {"rpm": tenant.rpm, "rpd": tenant.rpd, "tpm": tenant.tpm}, tokens=tokens))
+    user = principal.end_user or ("" if principal.method == STREAM_TOKEN else end_user)
+    if user:
+        if tenant.end_user_rpm is not None or tenant.end_user_rpd is not None:
+            quotas = {"rpm": tenant.end_user_rpm, "rpd": tenant.end_user_rpd}
+            limits += _limits("user-", subject_of(tenant, "user", user), quotas)
+    elif tenant.ip_rpm is not None:
+        network = network_of(principal.ip) or "unknown"  # what has no address, such as a socket file, counts as one
+        limits += _limits("ip-", subject_of(tenant, "ip", str(network)), {"rpm": tenant.ip_rpm})
+    if quotas := tenant.routes.get(route, {}):
+        limits += _limits("route-", subject_of(tenant, "route", route), quotas, tokens=tokens)
     return limits
+
+
+def counts_tokens(tenant: Tenant, route: str) -> bool:
+    """Whether a call's tokens are limited, so that its worst case must have an end."""
+    return tenant.tpm is not None or "tpm" in tenant.routes.get(route, {})
+
+
+def subject_of(tenant: Tenant, kind: str, who: str) -> str:
+    """Whom a limit counts, as stores may see it: without the key nobody finds the end user or address in it."""
+    text = f"{tenant.pk}\x00{kind}\x00{who}".encode("utf-8", "surrogatepass")
+    return salted_hmac("django_wp_ai.limits", text, algorithm="sha256").hexdigest()[:32]
+
+
+def _limits(prefix: str, subject: str, quotas: Mapping[str, int | None], *, tokens: int = 0) -> Iterator[Limit]:
+    """A limit for each quota there is, by its kind."""
+    for kind, (window_s, unit) in KINDS.items():
+        quota = quotas.get(kind)
+        if quota is not None:
+            cost = tokens if unit == TOKENS else 1
+            yield Limit(name=prefix + kind, quota=quota, window_s=window_s, cost=cost, unit=unit, subject=subject)
 
 
 def decide(key: str, limits: Sequence[Limit], readings: Sequence[Reading], *, store: Store) -> RateDecision:

@@ -26,9 +26,9 @@ def ratelimit_fields(decision: RateDecision) -> dict[str, str]:
 
 
 def openai_fields(decision: RateDecision) -> dict[str, str]:
-    """``x-ratelimit-*`` for requests and tokens: of each, the limit with the least left."""
+    """``x-ratelimit-*`` for requests and tokens: of each, the limit with the least left, for the longest."""
     fields = {}
-    for status in sorted(decision.statuses, key=lambda status: status.remaining, reverse=True):
+    for status in sorted(decision.statuses, key=lambda status: (-status.remaining, status.full_reset_s)):
         unit = status.limit.unit
         fields[f"x-ratelimit-limit-{unit}"] = str(status.limit.quota)
         fields[f"x-ratelimit-remaining-{unit}"] = str(status.remaining)

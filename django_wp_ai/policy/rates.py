@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from django.db import DatabaseError, InterfaceError
 
 from django_wp_ai.policy import rates_cache, rates_database
 from django_wp_ai.policy.limits import Limit, LimitStatus, RateDecision
-from django_wp_ai.policy.shared_cache import CacheUnavailable
+from django_wp_ai.shared_cache import CacheUnavailable
 
 logger = logging.getLogger("django_wp_ai.policy")
 
@@ -24,8 +25,8 @@ UNCOUNTED_RETRY_S = 1.0
 def take(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) -> RateDecision:
     """Take the cost of every limit, or of none where one of them is used up. Blocking.
 
-    ``tenant_key`` says whose windows they are; windows are apart by name and length, a changed quota keeps its count.
-    ``now`` (seconds since 1970) is for tests; else the store's own clock counts, the same for all hosts.
+    ``tenant_key`` says whose windows they are; they are apart by name, length and subject, a changed quota keeps its
+    count. ``now`` (seconds since 1970) is for tests; else the store's own clock counts, the same for all hosts.
     """
     if len({(limit.name, limit.window_s) for limit in limits}) < len(limits):
         raise ValueError("A limit is named twice.")
@@ -41,19 +42,38 @@ def take(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) 
             return _uncounted(tenant_key, limits)
 
 
+def peek(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) -> RateDecision | None:
+    """Where the limits stand; nothing is taken of them. None where neither store answers. Blocking."""
+    free = [replace(limit, cost=0) for limit in limits]
+    if not free:
+        return RateDecision(tenant_key, allowed=True)
+    try:
+        return rates_cache.take(tenant_key, free, now=now)
+    except CacheUnavailable:
+        try:
+            return rates_database.peek(tenant_key, free, now=now)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("Rates can't be read: %s.", type(error).__name__)
+            return None
+
+
 def adjust(decision: RateDecision, actual: Mapping[str, int], *, now: float | None = None) -> None:
     """Correct what a passed call took, by the name of the limit: ``adjust(decision, {"tpm": usage_tokens})``.
 
-    Names that the decision has no limit of are passed over. What was not used comes back at once; what was used beyond
-    the estimate counts from now. Call it once.
+    A kind stands for all limits of it: ``tpm`` also corrects ``route-tpm``. Names that the decision has no limit of are
+    passed over. What was not used comes back at once; what was used beyond the estimate counts from now. Call it once.
     """
     if negative := [name for name, amount in actual.items() if amount < 0]:
         raise ValueError(f"Nothing can be used less than not at all: {', '.join(negative)}.")
     if not decision.allowed or decision.store == "none":
         return
-    by_name = {status.limit.name: status for status in decision.statuses}
-    changes = [(by_name[name], amount - by_name[name].limit.cost) for name, amount in actual.items() if name in by_name]
-    if changes := [(status, amount) for status, amount in changes if amount]:
+    changes = []
+    for status in decision.statuses:
+        limit = status.limit
+        amount = actual.get(limit.name, actual.get(limit.kind))
+        if amount is not None and amount != limit.cost:
+            changes.append((status, amount - limit.cost))
+    if changes:
         _apply(decision, changes, now=now)
 
 

@@ -10,7 +10,7 @@ from django.core.cache import caches
 
 from django_wp_ai.conf import settings
 from django_wp_ai.policy.limits import Limit, LimitStatus, RateDecision, Reading, decide
-from django_wp_ai.policy.shared_cache import Script, shared_cache
+from django_wp_ai.shared_cache import Script, shared_cache
 
 # A window is a hash: for each bucket of time "count:when the last of it was taken", and "used" (the sum of counts),
 # "oldest" and "newest". Buckets expire when the window is next looked at, each once, so a call costs the same however
@@ -195,6 +195,6 @@ def _milliseconds(now: float | None) -> int:
 def _keys(key: str, limits: Sequence[Limit]) -> list[str]:
     """Keys of the windows and of the call; the braces keep them on one server of a Redis cluster."""
     who = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    names = [f"{limit.name}:{limit.window_s}" for limit in limits] + [f"call:{uuid.uuid4().hex}"]
+    names = [limit.window for limit in limits] + [f"call:{uuid.uuid4().hex}"]
     cache = caches[settings.cache_alias]
     return [str(cache.make_key(f"django_wp_ai:rate:{{{who}}}:{name}")) for name in names]

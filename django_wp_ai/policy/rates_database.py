@@ -40,6 +40,19 @@ def take(key: str, limits: Sequence[Limit], *, now: float | None) -> RateDecisio
     return _under_lock(keys, now, change)
 
 
+def peek(key: str, limits: Sequence[Limit], *, now: float | None) -> RateDecision:
+    """Where the limits stand, from rows that nobody locks or makes for it; raises DatabaseError."""
+    keys = [_row_key(key, limit) for limit in limits]
+    rows = {row.key: row for row in RateWindow.objects.filter(key__in=keys).annotate(clock=Now())}
+    clock = next((row.clock for row in rows.values()), timezone.now())
+    now_ms = int((clock.timestamp() if now is None else now) * 1000)
+    windows = [
+        SlidingWindow(limit, rows[row].buckets if row in rows else {}, now_ms=now_ms)
+        for row, limit in zip(keys, limits, strict=True)
+    ]
+    return decide(key, limits, [window.reading(retry_ms=0) for window in windows], store="database")
+
+
 def adjust(key: str, changes: Sequence[tuple[LimitStatus, int]], *, now: float | None) -> None:
     """Count more, or give back where it was counted; raises DatabaseError."""
     keys = [_row_key(key, status.limit) for status, _ in changes]
@@ -57,7 +70,7 @@ def adjust(key: str, changes: Sequence[tuple[LimitStatus, int]], *, now: float |
 
 
 def _row_key(key: str, limit: Limit) -> str:
-    text = f"{key}\x00{limit.name}\x00{limit.window_s}"
+    text = f"{key}\x00{limit.window}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

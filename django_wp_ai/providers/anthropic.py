@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import anthropic
@@ -16,6 +16,7 @@ from django_wp_ai.providers import anthropic_wire
 from django_wp_ai.providers.failures import Cut, translated
 from django_wp_ai.providers.hosted import HostedProvider
 
+PATH = "/v1/messages"
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -29,9 +30,6 @@ class AnthropicProvider(HostedProvider[anthropic.AsyncAnthropic]):
 
     What the vendor has no word for is met half-way: ``seed`` is not sent; ``json_object`` is asked for in the system
     prompt; ``max_tokens``, which the vendor demands, defaults to ``DEFAULT_MAX_TOKENS``; a temperature is clamped to 1.
-
-    Requests and answers are plain JSON: the SDK's typed methods know no temperature any more, which older models
-    take, and its typed objects cost time on each delta.
     """
 
     known_models = ("claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-6", "claude-*")
@@ -82,10 +80,8 @@ class AnthropicProvider(HostedProvider[anthropic.AsyncAnthropic]):
     async def chat(self, request: ChatRequest, *, model: str) -> ChatResult:
         """Answer whole."""
         parameters = self._parameters(request, model)
-        client = self.client()
         with translated(self.name, model):
-            async with asyncio.timeout(self.deadline_s):
-                message: Any = await client.post("/v1/messages", body=parameters, cast_to=object)
+            message = await self.ask(PATH, parameters)
             choice = _choice(message)
             usage = self.reported(_usage(message["usage"])) or self.estimate(request, choice.text)
             return ChatResult((choice,), usage, message.get("model") or model)
@@ -93,24 +89,14 @@ class AnthropicProvider(HostedProvider[anthropic.AsyncAnthropic]):
     async def stream(self, request: ChatRequest, *, model: str) -> AsyncGenerator[Delta, None]:
         """Answer piece by piece."""
         parameters = self._parameters(request, model)
-        client = self.client()
         reading = _Reading()
         with translated(self.name, model) as call:
-            events = await client.post(
-                "/v1/messages",
-                body={**parameters, "stream": True},
-                cast_to=object,
-                stream=True,
-                stream_cls=anthropic.AsyncStream[Any],
-            )
-            try:
+            async with aclosing(self.events(PATH, {**parameters, "stream": True})) as events:
                 async for event in events:
                     call.answering = True
                     delta = reading.take(event)
                     if delta is not None:
                         yield delta
-            finally:
-                await events.close()
             if not reading.finished:
                 raise Cut
         usage = self.reported(reading.usage) or self.estimate(request, "".join(reading.said))

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
 
+from django_wp_ai.conf import settings
 from django_wp_ai.datatypes import ChatRequest, ChatResult, Delta, ImagePart, Usage
 from django_wp_ai.exceptions import ProviderRefused
 from django_wp_ai.providers import options
@@ -31,11 +32,21 @@ class EmbeddingResult:
     model: str
 
 
+@dataclass(frozen=True, slots=True)
+class Moderation:
+    """What a vendor's moderation says of one text; ``categories`` are the flagged ones in the vendor's words."""
+
+    flagged: bool
+    categories: tuple[str, ...] = ()
+
+
 class Provider(ABC):
     """One configured vendor (or compatible server)."""
 
     #: Which settings a provider of this class takes; an unknown one fails at start.
-    options: ClassVar[frozenset[str]] = frozenset({"class", "models", "default_model", "price_provider"})
+    options: ClassVar[frozenset[str]] = frozenset(
+        {"class", "models", "default_model", "price_provider", "max_concurrency"}
+    )
     #: Models listed when settings name none. Globs are served but not listed.
     known_models: ClassVar[tuple[str, ...]] = ()
     #: Whether calls need a secret (a check reports a provider without one).
@@ -49,6 +60,8 @@ class Provider(ABC):
     supports_tools: ClassVar[bool] = False
     supports_json_schema: ClassVar[bool] = False
     supports_embeddings: ClassVar[bool] = False
+    #: An instance may say so too: not every server that speaks a vendor's language has all of its endpoints.
+    supports_moderation: bool = False
     supports_n: ClassVar[bool] = False
     supports_penalties: ClassVar[bool] = False
 
@@ -65,6 +78,8 @@ class Provider(ABC):
         if self.default_model and not self.serves(self.default_model):
             raise ImproperlyConfigured(f"Provider {name!r}: its default_model is not among its models.")
         self.price_provider = options.text(name, config, "price_provider", type(self).price_provider)
+        #: Calls that may be under way at once in a process.
+        self.max_concurrency = options.count(name, config, "max_concurrency", settings.provider_max_connections)
 
     def listed_models(self) -> list[str]:
         """Concrete model names, for ``v1/models``."""
@@ -81,6 +96,7 @@ class Provider(ABC):
             "tools": self.supports_tools,
             "json_schema": self.supports_json_schema,
             "embeddings": self.supports_embeddings,
+            "moderation": self.supports_moderation,
             "n": self.supports_n,
             "penalties": self.supports_penalties,
         }
@@ -126,6 +142,10 @@ class Provider(ABC):
     async def embed(self, texts: Sequence[str], *, model: str, dimensions: int | None = None) -> EmbeddingResult:
         """Vectors for texts; only where ``supports_embeddings``."""
         raise NotImplementedError(f"{self.name} has no embeddings")
+
+    async def moderate(self, texts: Sequence[str]) -> list[Moderation]:
+        """A judgement for each text, in their order; only where ``supports_moderation``."""
+        raise NotImplementedError(f"{self.name} has no moderation")
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text``, estimated without the network (4 bytes a token, at least 1 for non-empty text)."""

@@ -1,7 +1,7 @@
 """What went wrong at a vendor, told as one of our own errors.
 
-Both SDKs are generated from one template, so their errors look alike. Nothing of what the vendor wrote reaches the
-error: its status and its type and code, when they look like identifiers, go to the log.
+Both vendors' error bodies look alike. Nothing of what the vendor wrote reaches the error: its status and its type and
+code, when they look like identifiers, go to the log.
 """
 
 from __future__ import annotations
@@ -15,21 +15,15 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import anthropic
 import httpx2
-import openai
 
 from django_wp_ai.exceptions import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnavailable
 
 logger = logging.getLogger("django_wp_ai.providers")
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
-_STATUS_ERRORS = (openai.APIStatusError, anthropic.APIStatusError)
-_SDK_ERRORS = (openai.OpenAIError, anthropic.AnthropicError)
-#: What reading an answer that is not what the vendor documents raises, in the SDK or in our own reading of it.
-_TIMEOUTS = (TimeoutError, openai.APITimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException)
-_DISCONNECTED = (openai.APIConnectionError, anthropic.APIConnectionError, httpx2.TransportError)
-_INVALID = (openai.APIResponseValidationError, anthropic.APIResponseValidationError)
+_TIMEOUTS = (TimeoutError, httpx2.TimeoutException)
+#: What reading an answer that is not what the vendor documents raises.
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
 _REFUSED = frozenset({400, 404, 405, 413, 415, 422})
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.WriteError, httpx2.ProxyError)
@@ -48,6 +42,16 @@ class Cut(Exception):
     """A stream ended before its finish reason."""
 
 
+class Reported(Exception):
+    """The vendor's own error, as the body of its answer or as an event of a stream (then without a status)."""
+
+    def __init__(self, body: Any, *, status: int | None = None, headers: httpx2.Headers | None = None) -> None:
+        super().__init__("the vendor reported an error")
+        self.body = body
+        self.status = status
+        self.headers = headers or httpx2.Headers()
+
+
 @dataclass(slots=True)
 class Call:
     """One call under way; ``answering`` once the vendor sent a first event, from where on it bills."""
@@ -63,19 +67,19 @@ def translated(provider: str, model: str) -> Iterator[Call]:
     call = Call(provider, model)
     try:
         yield call
-    except (*_SDK_ERRORS, httpx2.HTTPError, httpx2.StreamError, TimeoutError, Cut, *_UNREADABLE) as error:
+    except (Reported, Cut, httpx2.HTTPError, httpx2.StreamError, TimeoutError, *_UNREADABLE) as error:
         raise _translate(error, call) from None
 
 
 def _translate(error: Exception, call: Call) -> ProviderError:
-    status = error.status_code if isinstance(error, _STATUS_ERRORS) else None
-    kind, code, param = _labels(error)
+    reported = error if isinstance(error, Reported) else None
+    kind, code, param = _labels(reported)
     logger.warning(
         "%s failed on %s: %s, status %s, type %s, code %s",
         call.provider,
         call.model,
         type(error).__name__,
-        status or "-",
+        (reported and reported.status) or "-",
         kind or "-",
         code or "-",
     )
@@ -83,22 +87,20 @@ def _translate(error: Exception, call: Call) -> ProviderError:
         if isinstance(error, _TIMEOUTS):
             return ProviderTimeout("The provider stopped sending.", charged=True)
         return ProviderError("The provider's answer broke off.", charged=True)
-    if isinstance(error, _STATUS_ERRORS) and status is not None and status >= 300:
-        return _of_status(status, error.response.headers, code, param)
-    if isinstance(error, (*_TIMEOUTS, *_DISCONNECTED)):
-        return _of_connection(error)
-    if isinstance(error, (openai.APIError, anthropic.APIError)) and not isinstance(error, _INVALID):
-        # An error as the first event of a stream: nothing was generated yet.
+    if reported is not None and reported.status is not None:
+        return _of_status(reported.status, reported.headers, code, param)
+    if reported is not None:  # as the first event of a stream: nothing was generated yet
         return ProviderUnavailable(retryable=True) if kind in _OVERLOADED else ProviderError(retryable=True)
+    if isinstance(error, (*_TIMEOUTS, httpx2.TransportError)):
+        return _of_connection(error)
     return ProviderError("The provider's answer is not readable.", charged=True)
 
 
 def _of_connection(error: Exception) -> ProviderError:
     """No answer came. What may have reached the vendor may be billed."""
-    cause = error if isinstance(error, httpx2.HTTPError) else error.__cause__
-    if isinstance(cause, httpx2.PoolTimeout):
+    if isinstance(error, httpx2.PoolTimeout):
         return ProviderUnavailable("All connections to the provider are busy.", retryable=True)
-    unsent = isinstance(cause, _NEVER_SENT)
+    unsent = isinstance(error, _NEVER_SENT)
     if isinstance(error, _TIMEOUTS):
         return ProviderTimeout(retryable=unsent, charged=not unsent)
     return ProviderUnavailable(retryable=True, charged=not unsent)
@@ -134,9 +136,9 @@ def retry_after_s(headers: httpx2.Headers, *, now: datetime | None = None) -> fl
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
-def _labels(error: Exception) -> tuple[str, str, str]:
+def _labels(reported: Reported | None) -> tuple[str, str, str]:
     """The vendor's type, code and parameter, where they are identifiers and not prose."""
-    body: Any = getattr(error, "body", None)
+    body: Any = reported.body if reported is not None else None
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]
     if not isinstance(body, dict):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +23,7 @@ from django_wp_ai.datatypes import (
     Usage,
 )
 from django_wp_ai.exceptions import ProviderRefused
+from django_wp_ai.providers.base import Moderation
 
 FINISH_REASONS: Mapping[str | None, FinishReason] = {
     "stop": "stop",
@@ -154,6 +157,33 @@ def usage(reported: Mapping[str, Any]) -> Usage:
         cache_write_tokens=read.get("cache_write_tokens") or 0,
         reasoning_tokens=written.get("reasoning_tokens") or 0,
     )
+
+
+def vectors(answer: Any, *, count: int) -> tuple[tuple[float, ...], ...]:
+    """A vector for each of ``count`` texts, in their order; raises as ``choice`` does, ValueError when some lack."""
+    rows = sorted(answer["data"], key=lambda row: row["index"])
+    if [row["index"] for row in rows] != list(range(count)):
+        raise ValueError("not a vector for each text")
+    return tuple(_vector(row["embedding"]) for row in rows)
+
+
+def _vector(found: Any) -> tuple[float, ...]:
+    """Numbers, or their bytes in base64 (32 bits each, the low byte first); compatible servers send what they like."""
+    if isinstance(found, str):
+        packed = base64.b64decode(found, validate=True)
+        return struct.unpack(f"<{len(packed) // 4}f", packed[: len(packed) // 4 * 4])
+    return tuple(float(value) for value in found)
+
+
+def moderations(answer: Any, *, count: int) -> list[Moderation]:
+    """A judgement for each of ``count`` texts; raises as ``choice`` does, and ValueError for another number."""
+    found = [
+        Moderation(bool(result["flagged"]), tuple(sorted(name for name, hit in result["categories"].items() if hit)))
+        for result in answer["results"]
+    ]
+    if len(found) != count:
+        raise ValueError("not a judgement for each text")
+    return found
 
 
 def _text(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from django_wp_ai.conf import settings
 from django_wp_ai.models import Credential
+from django_wp_ai.models.budget import attach_budgets
 from django_wp_ai.models.tenant import normalise_url
 from django_wp_ai.security import secrets
 
@@ -61,9 +62,11 @@ def _usable(found: Found) -> Found:
 
 
 def _read(*, at_most: int, **criteria: Any) -> Found:
-    """Live credentials from the database, newest first."""
+    """Live credentials from the database, newest first, with all that a call of their tenants must know of budgets."""
     rows = Credential.objects.live().filter(**criteria).select_related("tenant").order_by("-created_at")
-    return tuple(rows[:at_most])
+    found = tuple(rows[:at_most])
+    attach_budgets(credential.tenant for credential in found)
+    return found
 
 
 def _read_openable(*, at_most: int = PER_TENANT, **criteria: Any) -> Found:

@@ -1,7 +1,9 @@
 """Values that count once, in every process: nonces, one-time tokens, bodies of signatures without a timestamp.
 
-The shared cache keeps them (one atomic ``add``). Where the cache is per process or in the database, or does not
-answer, a row with a unique key does. This fails closed: without cache and without database no signed call passes.
+The shared cache keeps them, by one atomic command. Where the cache is per process or in the database, or does not
+answer in time, a row with a unique key does. This fails closed: without cache and without database no signed call
+passes. A process that had to use rows goes on to look at them, besides the cache, for as long as they count; so what
+it took while the cache was down is not taken again when the cache is back.
 """
 
 from __future__ import annotations
@@ -9,6 +11,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
+import threading
+import time
+import uuid
 from datetime import timedelta
 
 from django.core.cache import caches
@@ -22,10 +27,20 @@ from django.utils import timezone
 
 from django_wp_ai.conf import settings
 from django_wp_ai.models import SpentNonce
+from django_wp_ai.shared_cache import CacheUnavailable, Script, shared_cache
 
 logger = logging.getLogger("django_wp_ai.security")
 
 SWEEP_CHANCE = 0.01
+
+# KEYS: the value's. ARGV: an id of this call, which knows its own success should the reply be lost; ms to keep it.
+SPEND = Script("""
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0
+""")
+
+_rows_until_s = 0.0  # until then the rows that this process wrote count beside a cache that answers again
+_rows_lock = threading.Lock()
 
 
 def is_shared(cache: BaseCache) -> bool:
@@ -42,15 +57,35 @@ def spend(scope: str, value: str, *, ttl_s: int) -> bool:
     """True for the first caller with this value within ``ttl_s`` seconds, False for every other one."""
     key = hashlib.sha256(f"{scope}\x00{value}".encode("utf-8", "surrogatepass")).hexdigest()
     cache = caches[settings.cache_alias]
-    if _keeps_nonces(cache):
-        try:
-            first = cache.add(f"django_wp_ai:nonce:{key}", 1, timeout=ttl_s)
-        except Exception as error:  # noqa: BLE001 - whatever a cache client raises, the database decides then
-            logger.warning("The cache did not keep a nonce (%s); the database does.", type(error).__name__)
-        else:
-            if first is not None:  # django-redis gives None when it was told to ignore its errors
-                return bool(first)
-    return _spend_row(key, ttl_s)
+    if not _keeps_nonces(cache):
+        return _spend_row(key, ttl_s)
+    try:
+        first = _spend_in_cache(cache, f"django_wp_ai:nonce:{key}", ttl_s)
+    except CacheUnavailable:
+        _use_rows_for(ttl_s)
+        return _spend_row(key, ttl_s)
+    return first and (time.monotonic() >= _rows_until_s or _spend_row(key, ttl_s))
+
+
+def _spend_in_cache(cache: BaseCache, key: str, ttl_s: int) -> bool:
+    """Whether the cache saw the value first; raises CacheUnavailable when it does not tell."""
+    shared = shared_cache()
+    if shared.runs_scripts:
+        return bool(shared.run(SPEND, [str(cache.make_key(key))], [uuid.uuid4().hex, ttl_s * 1000]))
+    try:
+        first: bool | None = cache.add(key, 1, timeout=ttl_s)
+    except Exception as error:  # whatever a cache client raises
+        logger.warning("The cache did not keep a nonce (%s); the database does.", type(error).__name__)
+        raise CacheUnavailable from error
+    if first is None:  # django-redis gives None when it was told to ignore its errors
+        raise CacheUnavailable
+    return first
+
+
+def _use_rows_for(ttl_s: int) -> None:
+    global _rows_until_s
+    with _rows_lock:
+        _rows_until_s = max(_rows_until_s, time.monotonic() + ttl_s)
 
 
 def _spend_row(key: str, ttl_s: int) -> bool:

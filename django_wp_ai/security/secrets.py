@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets as random
+import zlib
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -30,6 +31,14 @@ def derive_key(purpose: str, secret: str | bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"django-wp-ai {purpose}".encode()).derive(
         force_bytes(secret)
     )
+
+
+def current_key(purpose: str) -> bytes:
+    """32 bytes for one purpose from the newest secret of this installation; another one after a rotation."""
+    return _current_key(purpose, (*settings.encryption_keys, django_settings.SECRET_KEY)[0])
+
+
+_current_key = lru_cache(maxsize=32)(derive_key)
 
 
 @lru_cache(maxsize=8)
@@ -77,6 +86,19 @@ def reencrypt(stored: str) -> str:
     try:
         return current.rotate(stored.encode()).decode()
     except InvalidToken:
+        raise _undecryptable() from None
+
+
+def seal(content: bytes) -> bytes:
+    """Content as stored: compressed, then encrypted; ASCII."""
+    return cipher().encrypt(zlib.compress(content, 1))
+
+
+def unseal(stored: bytes) -> bytes:
+    """What was sealed; raises UndecryptableSecret when no key opens it."""
+    try:
+        return zlib.decompress(cipher().decrypt(stored))
+    except (InvalidToken, zlib.error):
         raise _undecryptable() from None
 
 

@@ -4,7 +4,9 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from django_wp_ai.asgi import gateway
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example.settings")
 os.environ.setdefault("DATABASE_POOL_SIZE", "20")
 
-application = get_asgi_application()
+application = gateway(get_asgi_application())

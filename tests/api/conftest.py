@@ -47,6 +47,8 @@ def options(vendor_url: str, **extra: Any) -> dict[str, Any]:
         "DEFAULT_MODEL": "openai:gpt-4o-mini",
         "MODEL_ALIASES": {"fast": "openai:gpt-4o-mini", "legacy-*": "offline:offline-extractive"},
         "DISCONNECT_DRAIN_S": 5.0,
+        "RETRY_BASE_S": 0.01,
+        "MAX_ATTEMPTS": 1,  # what a failure looks like; tests of further attempts say how many
         **extra,
     }
 

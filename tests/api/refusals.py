@@ -11,6 +11,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "v1/chat": {"prompt": "Hi"},
     "v1/chat/stream": {"prompt": "Hi"},
     "v1/stream-tokens": {"scope": "chat"},
+    "v1/infer": {"prompt": "Hi"},
+    "v1/embeddings": {"model": "text-embedding-3-small", "input": "Hi"},
     "v1/chat/completions": {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]},
     "v1/messages": {
         "model": "claude-haiku-4-5",

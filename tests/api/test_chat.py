@@ -245,7 +245,6 @@ def test_the_end_user_and_the_plugin_go_to_the_ledger(site: Site) -> None:
         ({"prompt": "x", "max_tokens": 0}, "max_tokens"),
         ({"prompt": "x", "surprise": 1}, "surprise"),
         ({"prompt": "x", "messages": [{"role": "user", "content": "x"}]}, ""),
-        ({"prompt": "x", "dry_run": True}, "dry_run"),
         ({"messages": [{"role": "user", "content": [HTTP_IMAGE]}]}, "messages.0.content"),
         ([1, 2], ""),
         ("text", ""),

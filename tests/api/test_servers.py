@@ -42,7 +42,7 @@ class Served:
         raise AssertionError(f"not settled: {rows}")
 
 
-@pytest.fixture(params=["uvicorn", "gunicorn"])
+@pytest.fixture(params=["uvicorn", "uvicorn, plain", "gunicorn"])
 def served(request: pytest.FixtureRequest, vendor: RunningVendor, transactional_db: None) -> Iterator[Served]:
     tenant = TenantFactory.create()
     keys = issue_site_keys(tenant)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:  # models can't be imported before Django is set up
     from django_wp_ai.security.issue import Issued
 
 CHUNKS = 20
-FIRST = b"tok1"  # what the stand-in's first delta says
+DELTAS = (b"tok1 ", b"tok2 ")  # what the stand-in's first deltas say
+FIRST = b"tok1"
 _number = count()
 
 Request = Callable[[], bytes]
@@ -36,13 +37,13 @@ def live() -> bytes:
     return http("GET", "/wp-ai/health/live", {})
 
 
-def direct(*, stream: bool, pace: str = "") -> Request:
-    """To the vendor, as a client without any gateway would."""
+def direct(*, stream: bool, pace: str = "", key: str = "vendor-key") -> Request:
+    """In OpenAI's wire: to the vendor, or to a gateway that speaks it."""
     options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
 
     def request() -> bytes:
         body = json.dumps({"model": "gpt-4o-mini", "messages": _messages(pace), "max_tokens": 500, **options}).encode()
-        return http("POST", "/v1/chat/completions", {"Authorization": "Bearer vendor-key"}, body)
+        return http("POST", "/v1/chat/completions", {"Authorization": f"Bearer {key}"}, body)
 
     return request
 

@@ -1,7 +1,8 @@
 """``python -m tests.benchmarks.gateway``: what the app adds to a vendor's answer, measured side by side in one run.
 
 Everything is set up and taken down by itself: PostgreSQL (with its durable defaults) and Valkey, a database migrated
-from nothing, the vendor stand-in and the app in processes of their own. Nothing is asserted about time.
+from nothing, the vendor stand-in and the app in processes of their own, and LiteLLM's proxy where it is installed.
+Nothing is asserted about time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import django
 
-from tests.benchmarks import calls, held, report
+from tests.benchmarks import calls, held, litellm, report
 from tests.benchmarks.load import Plan, once, run
 from tests.benchmarks.report import Row
 from tests.benchmarks.servers import Cores, Server, app, vendor
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # models can't be imported before Django is set up
     from django_wp_ai.security.issue import Issued
 
 VENDOR, LIVE, BARE, FULL = "vendor stand-in", "app, health/live", "app, bare", "app, full"
+LITELLM = "LiteLLM's proxy"
 PACED = "delay=0.3 pause=0.05"  # about the pace of a quick model: a first delta after 0.3 s, then 20 a second
 
 
@@ -93,19 +95,20 @@ def check_ledger(expected: int) -> str:
     return f"{expected} calls of the full path left {priced} settled and priced usage rows."
 
 
-def measure(bench: Bench, cores: Cores, issued: Issued, *, streams: int) -> str:
+def measure(bench: Bench, cores: Cores, issued: Issued, *, streams: int, litellm_at: str | None) -> str:
     """All runs; gives the report."""
     with vendor() as stand_in:
         options = {
             "PROVIDERS": {"openai": {"api_key": "vendor-key", "base_url": f"http://127.0.0.1:{stand_in.port}/v1"}},
             "CREDENTIAL_CACHE_S": 0.5,
-            "PROVIDER_MAX_CONNECTIONS": max(200, streams),
+            "PROVIDER_MAX_CONNECTIONS": max(200, streams + held.FIRST_ONES),
         }
 
         def full(**wishes: Any) -> calls.Request:
             return calls.full(issued, **wishes)
 
         bench.measure_chat(VENDOR, stand_in, calls.direct)
+        beside = measure_litellm(bench, cores, stand_in, litellm_at)
         with app(cores, options) as site:
             for connections in bench.connections:
                 bench.measure(LIVE, "-", site, calls.live, connections)
@@ -116,7 +119,22 @@ def measure(bench: Bench, cores: Cores, issued: Issued, *, streams: int) -> str:
         with app(cores, options) as site:  # a fresh one: memory that was used before would be used again
             once(Plan(site.port, full(stream=True)))
             memory = held.measure(site, stand_in, full(stream=True, pace="hold"), streams=streams)
-    return "\n\n".join((machine(cores), report.tables(bench.rows, base=VENDOR), str(memory), ledger))
+    if litellm_at:
+        beside += " " + report.against(bench.rows, ours=FULL, theirs=LITELLM)
+    return "\n\n".join((machine(cores), report.tables(bench.rows, base=VENDOR), beside, str(memory), ledger))
+
+
+def measure_litellm(bench: Bench, cores: Cores, stand_in: Server, executable: str | None) -> str:
+    """The same calls through LiteLLM's proxy; what was measured, or that it was not."""
+    if executable is None:
+        return f"{LITELLM} was not measured: no `litellm` was found (`--litellm PATH` names one)."
+
+    def keyed(**wishes: Any) -> calls.Request:
+        return calls.direct(key=litellm.KEY, **wishes)
+
+    with litellm.proxy(executable, cores, stand_in.port) as proxy:
+        bench.measure_chat(LITELLM, proxy, keyed)
+    return f"{LITELLM} is {litellm.version(executable)}, one worker, key authentication, without a database."
 
 
 def machine(cores: Cores) -> str:
@@ -137,18 +155,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gateway", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each run (default: %(default)s)")
     parser.add_argument("--connections", type=numbers, default=[1, 10, 50], help="comma-separated (default: 1,10,50)")
-    parser.add_argument("--streams", type=int, default=200, help="held open at once for memory (default: %(default)s)")
+    parser.add_argument("--streams", type=int, default=500, help="held open at once for memory (default: %(default)s)")
+    parser.add_argument("--litellm", default="", help="the executable (default: LITELLM, or `litellm` on the path)")
     parser.add_argument("--write", action="store_true", help="replace the figures in docs/performance.md")
     wished = parser.parse_args()
     if wished.seconds <= 0 or wished.streams < 1 or min(wished.connections) < 1:
         parser.error("seconds, streams and connections must be positive")
+    try:
+        litellm_at = litellm.find(wished.litellm)
+    except FileNotFoundError as error:
+        parser.error(str(error))
     cores = Cores()
     cores.pin_rest()
     os.environ["TEST_DATABASE_URL"] = postgres_url("benchmarks", "")
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
     django.setup()
     with fresh_site() as issued:
-        figures = measure(Bench(wished.seconds, wished.connections), cores, issued, streams=wished.streams)
+        bench = Bench(wished.seconds, wished.connections)
+        figures = measure(bench, cores, issued, streams=wished.streams, litellm_at=litellm_at)
     print(figures)
     if wished.write:
         report.write(figures)

@@ -95,6 +95,19 @@ def tables(rows: Sequence[Row], *, base: str) -> str:
     )
 
 
+def against(rows: Sequence[Row], *, ours: str, theirs: str) -> str:
+    """How two servers compare: whole answers a second where each has most, and the median wait of one caller."""
+    own, other = ([row for row in rows if row.server == name and row.mode == "whole"] for name in (ours, theirs))
+    rate = max(row.sample.rate for row in own) / max(row.sample.rate for row in other)
+    waits = [percentile(min(found, key=lambda row: row.connections).sample.whole_s, 50) for found in (own, other)]
+    fewest = min(row.connections for row in own)
+    return (
+        f"The full path gives {rate:.1f} times as many whole answers a second, and a median answer takes "
+        f"{waits[0] / waits[1]:.2f} times as long at {fewest} connection{'s' * (fewest > 1)} "
+        f"({1000 * waits[0]:.1f} ms against {1000 * waits[1]:.1f} ms)."
+    )
+
+
 def write(figures: str) -> None:
     """Replace the figures of the documentation."""
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)

@@ -70,8 +70,10 @@ class Server:
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str], cores: Cores | None) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
+def _running(
+    command: list[str], environment: dict[str, str], cores: Cores | None, *, stdout: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stdout, text=True)
     if cores is not None:
         cores.pin_tested(process.pid)
     try:
@@ -82,9 +84,22 @@ def _running(command: list[str], environment: dict[str, str], cores: Cores | Non
 
 
 @contextmanager
+def serving(
+    command: list[str], environment: dict[str, str], cores: Cores, *, port: int, alive: str
+) -> Iterator[Server]:
+    """A server under test on the tested core, once it answers at the path ``alive``."""
+    with _running(command, environment, cores) as process:
+        while not _answers(f"http://127.0.0.1:{port}{alive}"):
+            if process.poll() is not None:
+                raise RuntimeError(f"{command[0]} ended with {process.returncode}.")
+            time.sleep(0.1)
+        yield Server(process, port)
+
+
+@contextmanager
 def vendor() -> Iterator[Server]:
     """The vendor stand-in."""
-    with _running([sys.executable, "-m", "tests.vendor"], {}, None) as process:
+    with _running([sys.executable, "-m", "tests.vendor"], dict(os.environ), None, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         yield Server(process, int(line.rsplit(":", 1)[1]))
@@ -102,12 +117,8 @@ def app(cores: Cores, options: dict[str, Any]) -> Iterator[Server]:
         "TEST_WP_AI": json.dumps(options),
     }
     command = [sys.executable, "-m", "uvicorn", "tests.asgi:application", f"--port={port}", "--log-level=warning"]
-    with _running(command, environment, cores) as process:
-        while not _answers(f"http://127.0.0.1:{port}/wp-ai/health/live"):
-            if process.poll() is not None:
-                raise RuntimeError(f"The server ended with {process.returncode}.")
-            time.sleep(0.1)
-        yield Server(process, port)
+    with serving(command, os.environ | environment, cores, port=port, alive="/wp-ai/health/live") as server:
+        yield server
 
 
 def _answers(url: str) -> bool:

@@ -15,6 +15,7 @@ from django_wp_ai.gateway.chat import open_stream
 from django_wp_ai.gateway.ledger import Origin
 from django_wp_ai.gateway.stream import ChatStream
 from django_wp_ai.models import Credential, Tenant, UsageEvent
+from django_wp_ai.models.budget import attach_budgets
 from tests.api.conftest import options, providers, vendor, vendor_server
 from tests.factories import TenantFactory, make_credential
 from tests.vendor.running import RunningVendor
@@ -31,6 +32,7 @@ def asking(text: str, **fields: Any) -> ChatRequest:
 
 def principal_for(tenant: Tenant, credential: Credential) -> Principal:
     """Who calls, as authentication would have it."""
+    attach_budgets([tenant])
     return Principal(tenant=tenant, credential=credential, scopes=frozenset(credential.scopes), method="api_key")
 
 

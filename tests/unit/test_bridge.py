@@ -14,7 +14,8 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 
 from django_wp_ai import bridge
-from django_wp_ai.bridge import CallerThread, in_thread
+from django_wp_ai.bridge import CallerThread, in_thread, in_tool_thread
+from django_wp_ai.conf import settings
 from django_wp_ai.models import Tenant
 from tests.factories import TenantFactory
 
@@ -204,3 +205,25 @@ def test_many_threads_are_served_by_one_loop() -> None:
     assert len(seen) == 160
     assert {flow for flow, _ in seen} == {"django-wp-ai-flows"}
     assert {work for _, work in seen} == {f"reader-{number}" for number in range(8)}
+
+
+# The host's own tools
+
+
+async def test_a_hosts_tool_runs_on_threads_of_their_own_with_the_callers_context() -> None:
+    def work(name: str) -> str:
+        return f"{here()} {marked.get()} {name}"
+
+    marked.set("marked")
+    thread, context, name = (await in_tool_thread(work, "given")).split()
+    assert thread.startswith("django-wp-ai-tool")
+    assert (context, name) == ("marked", "given")
+
+
+async def test_tools_that_hang_hold_up_no_database_work() -> None:
+    released = threading.Event()
+    hanging = [asyncio.ensure_future(in_tool_thread(released.wait)) for _ in range(settings.tool_threads + 1)]
+    async with ThreadSensitiveContext():
+        assert await in_thread(here)
+    released.set()
+    assert all(await asyncio.gather(*hanging))

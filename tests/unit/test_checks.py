@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,10 @@ WP_AI = {
         {"MODEL_ALIASES": {"fast": "nobody:gpt-4o"}},
         {"MODEL_ALIASES": {"fast": "offline:other"}},
         {"MODEL_ALIASES": {"fast": None}},
+        {"MODEL_ALIASES": {"fast": []}},
+        {"MODEL_ALIASES": {"fast": ["offline:offline-extractive", "nobody:x"]}},
+        {"MODEL_ALIASES": {"fast": [{"target": "offline:offline-extractive", "weight": 0}]}},
+        {"MODEL_ALIASES": {"fast": [{"target": "offline:offline-extractive", "share": 1}]}},
         {"DEFAULT_MODEL": "nobody:x"},
     ],
     "E003": [{"CACHE_ALIAS": "nothing"}],
@@ -88,8 +93,8 @@ def test_a_right_option_is_not_remarked_on(settings: Any, options: dict[str, Any
 
 
 @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache", "filebased.FileBasedCache"])
-def test_a_cache_of_one_process_is_found(settings: Any, backend: str) -> None:
-    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": "unused"}}
+def test_a_cache_of_one_process_is_found(settings: Any, backend: str, tmp_path: Path) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": str(tmp_path)}}
     assert set(found()) == {"I001", "W001"}
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -22,6 +23,7 @@ WRONG: dict[Any, list[Any]] = {
     float: ["5", None, False, -0.1, [], float("nan"), float("inf")],
     bool: [1, 0, "yes", None, []],
     str: [5, None, b"x", [], True],
+    Decimal: [0.5, "0", "-1", "x", "", "NaN", "Infinity", None, True, [], 0],
 }
 WRONG_LIST = ["10.0.0.0/8", [5], [None], {"a": 1}, None, 5, {"a"}]
 WRONG_DICT = [[], "x", None, 5, [("a", "b")]]
@@ -72,6 +74,14 @@ def test_a_list_becomes_a_tuple_and_a_whole_number_does_for_a_duration() -> None
     loaded = load({"TRUSTED_PROXIES": ["10.0.0.0/8"], "DISCONNECT_DRAIN_S": 5})
     assert loaded.trusted_proxies == ("10.0.0.0/8",)
     assert loaded.disconnect_drain_s == 5
+
+
+def test_an_amount_is_exact() -> None:
+    assert [load({"TOOL_MAX_USD": value}).tool_max_usd for value in ("0.10", 2, Decimal("0.3"))] == [
+        Decimal("0.10"),
+        Decimal(2),
+        Decimal("0.3"),
+    ]
 
 
 def test_loaded_settings_do_not_change() -> None:

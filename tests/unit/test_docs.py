@@ -6,6 +6,8 @@ import argparse
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from decimal import Decimal
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from django.urls import URLPattern
 
 from django_wp_ai import checks, conf, exceptions
 from django_wp_ai.api import build, edge
+from django_wp_ai.gateway.tools import registry as tools
+from django_wp_ai.models import Tenant
+from django_wp_ai.models.site_policy import target_names
 from django_wp_ai.providers import registry
 from django_wp_ai.security import legacy
+from django_wp_ai.tools import ToolContext
 from tests.samples import PAGES, ROOT, Sample, samples
 
 DOCS = ROOT / "docs"
@@ -46,7 +52,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert documented.keys() == defaults.keys()
     for name, value in defaults.items():
         shown = documented[name][0].strip("`")
-        expected = list(value) if isinstance(value, tuple) else value
+        expected = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Decimal) else value
         assert eval(shown, {}) == expected, name
 
 
@@ -98,15 +104,16 @@ def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
 DJANGOS_OWN = set(options_of(load_command_class("django.core", "check").create_parser("", ""))) - {"--tag"}
 
 
-@pytest.mark.parametrize("command", ["wp_ai_tenant", "wp_ai_credential"])
+@pytest.mark.parametrize("command", ["wp_ai_tenant", "wp_ai_credential", "wp_ai_usage"])
 def test_a_commands_verbs_and_options_are_documented(command: str) -> None:
     parser = load_command_class("django_wp_ai", command).create_parser("manage.py", command)
     text = section(page("commands.md"), command)
     known = set(options_of(parser)) - DJANGOS_OWN - {"--json"}
     assert set(re.findall(r"`(--[a-z-]+)", text)) - {"--json"} == known
-    verbs = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    choices = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    verbs = {verb for one in choices for verb in one}
     documented = re.findall(r"^\| `(\w+)(?: [A-Z][^`]*)?` \|", text, re.MULTILINE)
-    assert set(verbs) == set(documented)
+    assert verbs == set(documented)
 
 
 def test_every_signature_profile_is_documented() -> None:
@@ -156,7 +163,7 @@ def test_every_sample_of_code_says_how_it_is_run() -> None:
         and (sample.language in {"python", "php"} or "curl " in sample.source)
     ]
     assert unmarked == []
-    assert {sample.kind for sample in samples()} == {"", "settings", "urls", "client", "shell", "php"}
+    assert {sample.kind for sample in samples()} == {"", "settings", "urls", "client", "shell", "php", "tools", "asgi"}
 
 
 @pytest.mark.parametrize("sample", samples("settings"), ids=lambda sample: sample.id)
@@ -168,9 +175,22 @@ def test_a_sample_of_settings_is_accepted(sample: Sample, monkeypatch: pytest.Mo
     assert written
     settings = conf.load(host.get("DJANGO_WP_AI", {}))
     built = {name: registry.build(name, options) for name, options in settings.providers.items()}
-    for target in settings.model_aliases.values():
+    for target in [target for alias in settings.model_aliases.values() for target in target_names(alias)]:
         provider, _, model = target.partition(":")
         assert built[provider].serves(model)
+
+
+@pytest.mark.parametrize("sample", samples("tools"), ids=lambda sample: sample.id)
+def test_a_sample_of_tools_registers_and_runs(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    registered: dict[str, tools.RegisteredTool] = {}
+    monkeypatch.setattr(tools, "_registered", registered)
+    exec(sample.source, {"__name__": "wp_ai_tools"})
+    assert registered
+    for found in registered.values():
+        assert found.description
+        assert found.arguments.schema["properties"]
+        given = found.arguments.read('{"number": 1042}', ToolContext(Tenant(slug="a-site")))
+        assert found.function(**given)
 
 
 @pytest.mark.parametrize("sample", samples("urls"), ids=lambda sample: sample.id)
@@ -178,3 +198,10 @@ def test_a_sample_of_urls_is_accepted(sample: Sample) -> None:
     urls: dict[str, Any] = {}
     exec(sample.source, urls)
     assert "v1/chat" in set(routes(urls["urlpatterns"][0].url_patterns))
+
+
+@pytest.mark.parametrize("sample", samples("asgi"), ids=lambda sample: sample.id)
+def test_a_sample_of_an_asgi_module_makes_an_application(sample: Sample) -> None:
+    module: dict[str, Any] = {}
+    exec(sample.source, module)
+    assert iscoroutinefunction(module["application"])

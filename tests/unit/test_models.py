@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
@@ -13,14 +14,22 @@ from django.db import IntegrityError, connection, models, transaction
 
 from django_wp_ai.models import (
     AuthFailureCount,
+    Budget,
+    BudgetAlert,
     BudgetPeriod,
     Chunk,
+    Conversation,
     Credential,
     Document,
+    IdempotentReply,
     Job,
+    PairingCode,
+    PromptTemplate,
     RateWindow,
     SpentNonce,
+    StreamSlot,
     Tenant,
+    Turn,
     UsageEvent,
 )
 from django_wp_ai.models.tenant import TenantOwnedQuerySet
@@ -50,6 +59,39 @@ def job(tenant: Tenant, **fields: Any) -> Job:
 
 def period(tenant: Tenant, **fields: Any) -> BudgetPeriod:
     return BudgetPeriod.objects.create(tenant=tenant, kind="day", starts_at=NOW, **fields)
+
+
+def template(tenant: Tenant | None, **fields: Any) -> PromptTemplate:
+    return PromptTemplate.objects.create(tenant=tenant, **{"name": "summary", "prompt": "x", **fields})
+
+
+def conversation(tenant: Tenant, **fields: Any) -> Conversation:
+    return Conversation.objects.create(tenant=tenant, updated_at=NOW, **fields)
+
+
+BUDGET: dict[str, Any] = {"applies_to": "model", "period": "day", "amount_usd": Decimal(1)}
+ALERT: dict[str, Any] = {"kind": "day", "starts_at": NOW, "level": "near", "budget_usd": Decimal(1)}
+REPLY: dict[str, Any] = {"owner": UUID(int=1), "created_at": NOW, "expires_at": NOW}
+
+
+def budget(tenant: Tenant) -> Budget:
+    return Budget.objects.create(tenant=tenant, **BUDGET)
+
+
+def alert(tenant: Tenant) -> BudgetAlert:
+    return BudgetAlert.objects.create(tenant=tenant, **ALERT)
+
+
+def reply(tenant: Tenant) -> IdempotentReply:
+    return IdempotentReply.objects.create(tenant=tenant, **REPLY)
+
+
+def pairing_code(tenant: Tenant) -> PairingCode:
+    return PairingCode.objects.create(tenant=tenant, code_hash=str(tenant.pk), expires_at=NOW)
+
+
+def slot(tenant: Tenant) -> StreamSlot:
+    return StreamSlot.objects.create(pk=uuid4(), tenant=tenant, lease_until=NOW)
 
 
 def credential(kind: str) -> Callable[[Tenant], Credential]:
@@ -92,6 +134,9 @@ BROKEN: list[tuple[str, Callable[[Tenant], models.Model], dict[str, Any]]] = [
     ("wpai_job_ended_has_time", job, {"status": "other"}),
     ("wpai_budget_not_negative", period, {"reserved_usd": Decimal(-1)}),
     ("wpai_budget_not_negative", period, {"spent_usd": Decimal(-1)}),
+    ("wpai_budget_amount_not_negative", budget, {"amount_usd": Decimal("-0.0001")}),
+    ("wpai_budget_amount_not_negative", budget, {"amount_usd": Decimal(-1)}),
+    ("wpai_prompt_version_counts_from_1", template, {"version": 0}),
 ]
 
 
@@ -114,13 +159,22 @@ def twice(model: type[models.Model], **fields: Any) -> None:
         model._base_manager.create(**fields)
 
 
-UNIQUE: dict[str, Callable[[Tenant], None]] = {
+UNIQUE: dict[str, Callable[[Tenant], object]] = {
     "wpai_document_source": lambda tenant: twice(Document, tenant=tenant, source_id="post-1"),
     "wpai_chunk_ordinal": lambda tenant: twice(
         Chunk, tenant=tenant, document=Document.objects.get_or_create(tenant=tenant, source_id="p")[0], ordinal=0
     ),
     "wpai_job_idempotency_key": lambda tenant: twice(Job, tenant=tenant, kind="chat", idempotency_key="k"),
     "wpai_budget_period": lambda tenant: twice(BudgetPeriod, tenant=tenant, kind="day", starts_at=NOW),
+    "wpai_budget_once": lambda tenant: twice(Budget, tenant=tenant, **BUDGET),
+    "wpai_budget_alert_once": lambda tenant: twice(BudgetAlert, tenant=tenant, **ALERT),
+    "wpai_idempotency_key": lambda tenant: twice(IdempotentReply, tenant=tenant, key_hash="k", **REPLY),
+    "wpai_prompt_version": lambda tenant: twice(PromptTemplate, tenant=tenant, name="summary", prompt="x"),
+    "wpai_prompt_shared_version": lambda tenant: twice(PromptTemplate, name="summary", prompt="x"),
+    "wpai_conversation_name": lambda tenant: twice(Conversation, tenant=tenant, name="support", updated_at=NOW),
+    "wpai_turn_ordinal": lambda tenant: twice(
+        Turn, conversation=Conversation.objects.get_or_create(tenant=tenant, updated_at=NOW)[0], ordinal=1, tokens=1
+    ),
     "wpai_auth_failure_hour": lambda tenant: twice(AuthFailureCount, hour=NOW, method="jwt", reason="expired"),
 }
 
@@ -165,6 +219,13 @@ OWNED: dict[type[models.Model], Callable[[Tenant], models.Model]] = {
     Job: job,
     BudgetPeriod: period,
     Credential: credential("api_key"),
+    PromptTemplate: template,
+    Conversation: conversation,
+    Budget: budget,
+    BudgetAlert: alert,
+    IdempotentReply: reply,
+    PairingCode: pairing_code,
+    StreamSlot: slot,
 }
 
 
@@ -207,6 +268,7 @@ def test_every_row_can_be_shown_to_people() -> None:
     tenant = TenantFactory.create(name="")
     shown = [str(make(tenant)) for make in OWNED.values() if make is not chunk]
     shown += [str(tenant), str(SpentNonce(key="k")), str(RateWindow(key="k")), str(Chunk(document_id=1, ordinal=2))]
+    shown.append(str(Turn(ordinal=1, role="user")))
     shown.append(str(AuthFailureCount(hour=NOW, method="jwt", reason="expired", count=3)))
     assert all(shown)
     assert shown[-1] == "2026-06-01 12:00 jwt expired: 3"

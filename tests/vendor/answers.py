@@ -29,6 +29,7 @@ class Conversation:
     images: int = 0
     last_user_text: str = ""
     tool_result: str | None = None
+    tool_rounds: int = 0  # assistant turns with tool calls since the user's message
     tools: list[str] = field(default_factory=list)
     forced_tool: str | None = None
     schema: Mapping[str, Any] | None = None
@@ -79,12 +80,13 @@ def compose(conversation: Conversation, wishes: Directives) -> Answer:
 
 
 def _tool_calls(conversation: Conversation, wishes: Directives) -> list[tuple[str, str, str]]:
-    if conversation.tool_result is not None or not conversation.tools:
+    if conversation.tool_rounds >= wishes.rounds or not conversation.tools:
         return []
     wished = [(name, arguments) for name, arguments in wishes.tools if name in conversation.tools]
     if not wished and conversation.forced_tool:
         wished = [(conversation.forced_tool, json.dumps(conforming(conversation.schema or {"type": "object"})))]
-    return [(f"call_{position}", name, arguments) for position, (name, arguments) in enumerate(wished, 1)]
+    first = 1 + 100 * conversation.tool_rounds
+    return [(f"call_{number}", name, arguments) for number, (name, arguments) in enumerate(wished, first)]
 
 
 def _pieces(conversation: Conversation, wishes: Directives) -> list[str]:

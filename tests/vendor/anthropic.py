@@ -123,6 +123,7 @@ def _read_messages(found: Conversation, messages: list[Any]) -> None:
             said = "".join(texts)
             found.last_user_text = said or found.last_user_text
             found.tool_result = " ".join(_result(block) for block in blocks if _is_result(block)) if results else None
+            found.tool_rounds = found.tool_rounds + 1 if results else 0
     if open_calls:
         raise Refused(400, "messages: `tool_use` ids were found without `tool_result` blocks")
 

@@ -13,6 +13,7 @@ Directives (several may stand in one pair of brackets, or in several pairs):
 ``chunks=20``         answer ``tok1 tok2 … tok20``, a delta each; ``pause=0.05`` seconds between deltas
 ``say=some text``     answer this text (to the end of the brackets)
 ``tool=name {…}``     call this tool with these JSON arguments, unless its result is there already; may be repeated
+``rounds=3``          do so until there were three rounds of calls since the user's message, not one
 ``finish=length``     stop, length, tool_calls or content_filter, in the vendor's own word
 ``refusal``           refuse the way the vendor does
 ``usage=120,45``      report these input and output totals, with ``,cached=64,cache_write=3,reasoning=8``
@@ -23,6 +24,7 @@ Directives (several may stand in one pair of brackets, or in several pairs):
 ``error_first``       send that error as the stream's first event
 ``garbage``           200 with what is no JSON (whole) or a broken event after the first delta (stream)
 ``garbage=shape``     200 with JSON of no known shape
+``flag=violence``     in a text to be moderated: it is flagged for these categories (with commas between them)
 ====================  ==================================================================================================
 """
 
@@ -50,6 +52,7 @@ class Directives:
     pause: float = 0.0
     say: str | None = None
     tools: list[tuple[str, str]] = field(default_factory=list)
+    rounds: int = 1
     finish: str = ""
     refusal: bool = False
     usage: dict[str, int] | None = None
@@ -59,6 +62,7 @@ class Directives:
     error_after: int | None = None
     error_first: bool = False
     garbage: str = ""
+    flag: list[str] = field(default_factory=list)
 
     @property
     def fails(self) -> bool:
@@ -94,7 +98,7 @@ def _read(found: Directives, items: list[str], model: str) -> None:
         key, _, value = item.partition("=")
         if key in {"close", "hold", "refusal", "no_usage", "error_first"}:
             setattr(found, key, True)
-        elif key in {"status", "times", "chunks", "cut_after", "end_after", "error_after"}:
+        elif key in {"status", "times", "chunks", "rounds", "cut_after", "end_after", "error_after"}:
             setattr(found, key, int(value))
         elif key in {"delay", "pause"}:
             setattr(found, key, float(value))
@@ -102,6 +106,8 @@ def _read(found: Directives, items: list[str], model: str) -> None:
             setattr(found, key, value)
         elif key == "garbage":
             found.garbage = value or "bytes"
+        elif key == "flag":
+            found.flag = value.split(",")
         elif key == "usage":
             found.usage = _usage(value)
         elif key != "only":

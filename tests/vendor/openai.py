@@ -106,11 +106,12 @@ def _read_messages(found: Conversation, messages: list[Any]) -> None:
         text = _read_content(found, message)
         if role == "user":
             found.last_user_text = text or found.last_user_text
-            found.tool_result = None
+            found.tool_result, found.tool_rounds = None, 0
         elif role == "tool":
             found.tool_result = f"{found.tool_result} {text}" if found.tool_result else text
         elif role == "assistant":
             open_calls = [call["id"] for call in message.get("tool_calls") or ()]
+            found.tool_rounds += bool(open_calls)
     if open_calls:
         raise Refused(400, f"No tool output found for {open_calls[0]}.", param="messages")
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import ModuleType
@@ -17,6 +17,7 @@ from tests.vendor import answers, anthropic, directives, openai
 from tests.vendor.directives import Directives
 from tests.vendor.embeddings import embeddings
 from tests.vendor.http import Connection, Received
+from tests.vendor.moderations import moderations
 from tests.vendor.openai import Refused
 
 KEPT_REQUESTS = 5000
@@ -86,7 +87,9 @@ class Vendor:
         if not isinstance(body, dict):
             raise Refused(400, "The body must be a JSON object.")
         if _EMBEDDINGS.fullmatch(received.path):
-            return self._embed(received, connection, body)
+            return self._of_texts(connection, body, embeddings)
+        if received.path == "/v1/moderations":
+            return self._of_texts(connection, body, moderations)
         wanted = received.path == "/v1/messages" if dialect is anthropic else _CHAT.fullmatch(received.path)
         if not wanted or received.method != "POST":
             raise Refused(404, f"Invalid URL ({received.method} {received.path})")
@@ -107,14 +110,16 @@ class Vendor:
         self._failures[text] += 1
         return self._failures[text] > wishes.times
 
-    def _embed(self, received: Received, connection: Connection, body: dict[str, Any]) -> Answering:
+    def _of_texts(
+        self, connection: Connection, body: dict[str, Any], answer: Callable[[dict[str, Any]], bytes]
+    ) -> Answering:
         texts = body.get("input")
         first = texts[0] if isinstance(texts, list) and texts else texts
         text = first if isinstance(first, str) else ""
         wishes = directives.parse(text, model=body.get("model", ""))
         if self._spent(wishes, text):
             wishes.status, wishes.close, wishes.garbage = 0, False, ""
-        return self._whole(connection, wishes, embeddings(body), openai)
+        return self._whole(connection, wishes, answer(body), openai)
 
     def _whole(self, connection: Connection, wishes: Directives, whole: bytes, dialect: ModuleType) -> Answering:
         if wishes.delay or wishes.hold:

@@ -9,10 +9,10 @@ from typing import Any
 from django_wp_ai.api.errors import anthropic_error
 from django_wp_ai.api.sse import event
 from django_wp_ai.datatypes import Delta, ToolCall, Usage
-from django_wp_ai.exceptions import ProviderError
+from django_wp_ai.exceptions import WpAiError
 from django_wp_ai.gateway.chat import Completed
-from django_wp_ai.gateway.ledger import Call, estimate
-from django_wp_ai.gateway.stream import ChatStream
+from django_wp_ai.gateway.ledger import Call
+from django_wp_ai.gateway.stream import DeltaStream
 
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 
@@ -71,7 +71,7 @@ def reply(completed: Completed) -> dict[str, Any]:
 class AnthropicFraming:
     """``message_start``, a block for each run of text or tool call, ``message_delta``, ``message_stop``."""
 
-    def __init__(self, stream: ChatStream, request_id: str) -> None:
+    def __init__(self, stream: DeltaStream, request_id: str) -> None:
         self._stream = stream
         self._request_id = request_id
         self._block = -1
@@ -80,7 +80,7 @@ class AnthropicFraming:
     def start(self) -> Iterable[bytes]:
         """The empty message; its input tokens are an estimate until ``message_delta``."""
         call = self._stream.call
-        empty = _message(call, [], None, estimate(call.admitted))
+        empty = _message(call, [], None, call.admitted.estimated())
         yield self._event("message_start", message=empty)
 
     def delta(self, delta: Delta) -> Iterable[bytes]:
@@ -106,7 +106,7 @@ class AnthropicFraming:
         yield self._event("message_delta", delta=stop, usage=usage(call.usage))
         yield self._event("message_stop")
 
-    def error(self, error: ProviderError) -> Iterable[bytes]:
+    def error(self, error: WpAiError) -> Iterable[bytes]:
         """The error event."""
         yield event(anthropic_error(error, self._request_id), name="error")
 

@@ -10,10 +10,10 @@ from django_wp_ai.api.errors import openai_error
 from django_wp_ai.api.framing.native import DONE, tool_calls
 from django_wp_ai.api.sse import event
 from django_wp_ai.datatypes import Choice, Delta, Usage
-from django_wp_ai.exceptions import ProviderError
+from django_wp_ai.exceptions import WpAiError
 from django_wp_ai.gateway.chat import Completed
 from django_wp_ai.gateway.ledger import Call
-from django_wp_ai.gateway.stream import ChatStream
+from django_wp_ai.gateway.stream import DeltaStream
 
 
 def completion_id(call: Call) -> str:
@@ -58,7 +58,7 @@ def reply(completed: Completed) -> dict[str, Any]:
 class OpenAIFraming:
     """Chunks as OpenAI sends them: a role, deltas, a finish reason for each choice, usage if asked, ``[DONE]``."""
 
-    def __init__(self, stream: ChatStream, *, include_usage: bool) -> None:
+    def __init__(self, stream: DeltaStream, *, include_usage: bool) -> None:
         self._stream = stream
         self._include_usage = include_usage
         self._created = int(time.time())
@@ -97,7 +97,7 @@ class OpenAIFraming:
             yield event({**self._head(), "choices": [], "usage": usage(self._stream.call.usage)})
         yield DONE
 
-    def error(self, error: ProviderError) -> Iterable[bytes]:
+    def error(self, error: WpAiError) -> Iterable[bytes]:
         """The error object; the SDK raises on it."""
         yield event(openai_error(error))
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from ninja import Query, Router
 from pydantic import BaseModel, Field
 
+from django_wp_ai import bridge
 from django_wp_ai.api import cors, edge, sse
 from django_wp_ai.api.auth import principal_of, site, site_or_stream_token
 from django_wp_ai.api.framing import native
@@ -18,8 +19,10 @@ from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import ChatRequest, Message, Principal, TextPart
 from django_wp_ai.exceptions import Forbidden
 from django_wp_ai.gateway.admission import require_scope
-from django_wp_ai.gateway.ledger import Origin
-from django_wp_ai.gateway.stream import ChatStream
+from django_wp_ai.gateway.origin import Origin
+from django_wp_ai.gateway.preview import Preview, preview
+from django_wp_ai.gateway.stream import DeltaStream
+from django_wp_ai.gateway.tools.work import offered
 from django_wp_ai.security import stream_tokens
 
 router = Router(tags=["chat"])
@@ -35,16 +38,22 @@ class QuestionIn(BaseModel):
 async def chat(request: HttpRequest, body: ChatIn) -> Any:
     """Answer a chat, whole or (``stream``) as server-sent events."""
     principal = principal_of(request)
+    origin = Origin("chat", edge.request_id(request))
+    if body.dry_run:
+        return native.dry_run(await _preview(request, body, origin))
     if body.stream:
         return await _stream(request, principal, body.to_request(), "chat")
-    origin = Origin("chat", edge.request_id(request))
     return native.reply(await answer(request, body.to_request(), origin))
 
 
 @router.post("chat/stream", auth=site_or_stream_token, summary="Chat, streamed", url_name="chat-stream")
 async def chat_stream(request: HttpRequest, body: ChatIn) -> Any:
     """Answer as server-sent events."""
-    return await _stream(request, principal_of(request), body.to_request(), "chat/stream")
+    principal = principal_of(request)
+    if body.dry_run:
+        origin = Origin("chat/stream", edge.request_id(request))
+        return native.dry_run(await _preview(request, body, origin))
+    return await _stream(request, principal, body.to_request(), "chat/stream")
 
 
 @router.get("chat/stream", auth=site_or_stream_token, summary="Chat, streamed, for EventSource")
@@ -80,10 +89,15 @@ async def make_stream_token(request: HttpRequest, body: StreamTokenIn) -> dict[s
     }
 
 
+async def _preview(request: HttpRequest, body: ChatIn, origin: Origin) -> Preview:
+    principal = principal_of(request)
+    return await bridge.run(request, preview(principal, offered(principal, body.to_request()), origin))
+
+
 async def _stream(request: HttpRequest, principal: Principal, chat: ChatRequest, route: str) -> StreamingHttpResponse:
     request_id = edge.request_id(request)
 
-    def framing(stream: ChatStream) -> native.NativeFraming:
+    def framing(stream: DeltaStream) -> native.NativeFraming:
         return native.NativeFraming(stream, request_id)
 
     return await sse.respond(request, principal, chat, Origin(route, request_id), framing)

@@ -15,9 +15,9 @@ from django_wp_ai.api.metering import answer
 from django_wp_ai.api.schemas.anthropic import MessagesIn
 from django_wp_ai.api.schemas.openai import ChatCompletionIn
 from django_wp_ai.exceptions import NotFound
-from django_wp_ai.gateway.ledger import Origin
+from django_wp_ai.gateway.origin import Origin
 from django_wp_ai.gateway.routing import ListedModel, listed
-from django_wp_ai.gateway.stream import ChatStream
+from django_wp_ai.gateway.stream import DeltaStream
 
 router = Router(tags=["compatible"])
 
@@ -32,7 +32,7 @@ async def chat_completion(request: HttpRequest, body: ChatCompletionIn) -> Any:
         return openai.reply(await answer(request, body.to_request(), origin))
     include_usage = body.stream_options is not None and body.stream_options.include_usage
 
-    def framing(stream: ChatStream) -> openai.OpenAIFraming:
+    def framing(stream: DeltaStream) -> openai.OpenAIFraming:
         return openai.OpenAIFraming(stream, include_usage=include_usage)
 
     return await sse.respond(request, principal, body.to_request(), origin, framing)
@@ -46,7 +46,7 @@ async def message(request: HttpRequest, body: MessagesIn) -> Any:
     if not body.stream:
         return anthropic.reply(await answer(request, body.to_request(), origin))
 
-    def framing(stream: ChatStream) -> anthropic.AnthropicFraming:
+    def framing(stream: DeltaStream) -> anthropic.AnthropicFraming:
         return anthropic.AnthropicFraming(stream, request_id)
 
     return await sse.respond(request, principal, body.to_request(), origin, framing)
@@ -56,7 +56,7 @@ async def message(request: HttpRequest, body: MessagesIn) -> Any:
 async def models(request: HttpRequest) -> dict[str, Any]:
     """What this credential may ask for, with capabilities; a quick check of a key too."""
     principal = principal_of(request)
-    found = [_model(request, entry) for entry in listed(principal.tenant, allowed=principal.models)]
+    found = [_model(request, entry) for entry in listed(principal)]
     if family_of(request) is not Family.ANTHROPIC:
         return {"object": "list", "data": found}
     ids = [entry["id"] for entry in found]
@@ -67,7 +67,7 @@ async def models(request: HttpRequest) -> dict[str, Any]:
 async def model(request: HttpRequest, model_id: str) -> dict[str, Any]:
     """One of the listed models."""
     principal = principal_of(request)
-    for entry in listed(principal.tenant, allowed=principal.models):
+    for entry in listed(principal):
         if entry.id == model_id:
             return _model(request, entry)
     raise NotFound("There is no model of that name.")

@@ -14,9 +14,13 @@ from django_wp_ai.bridge import in_thread
 from django_wp_ai.conf import settings
 from django_wp_ai.exceptions import NotFound
 from django_wp_ai.security.client_ip import client_ip, is_within
+from django_wp_ai.shared_cache import Script, shared_cache
 
 logger = logging.getLogger("django_wp_ai.api")
 router = Router(tags=["health"])
+
+_KEY = "django_wp_ai:ready"
+_KEEPS = Script("return redis.call('SET', KEYS[1], '1', 'EX', 10)")
 
 
 @router.get("live", auth=None, summary="Liveness")
@@ -63,7 +67,11 @@ def _ask_database() -> None:
 
 
 def _ask_cache() -> None:
-    cache = caches[settings.cache_alias]
-    cache.set("django_wp_ai:ready", 1, timeout=10)
-    if cache.get("django_wp_ai:ready") != 1:
+    """Write and read; a Redis that hangs is not waited for, or probes alone would use up all threads."""
+    cache, shared = caches[settings.cache_alias], shared_cache()
+    if shared.runs_scripts:
+        shared.run(_KEEPS, [str(cache.make_key(_KEY))], [])
+        return
+    cache.set(_KEY, 1, timeout=10)
+    if cache.get(_KEY) != 1:
         raise ConnectionError("the cache forgets")

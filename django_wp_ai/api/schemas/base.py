@@ -34,6 +34,8 @@ Identity = Annotated[str, Field(max_length=128)]
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 SchemaName = Annotated[str, Field(pattern=_NAME)]
 ImageUrl = Annotated[str, AfterValidator(_image_url)]
+Cache = Annotated[bool, Field(description="Whether a kept answer will do; without it the site's cache mode.")]
+DryRun = Annotated[bool, Field(description="Say what would be sent and what it may cost, and send nothing.")]
 JsonSchema = dict[str, Any]
 Off = Literal[False]  # an option this version can't switch on: only its neutral value is taken
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from django_wp_ai.exceptions import Invalid, NotFound
-from django_wp_ai.management import arguments
+from django_wp_ai.gateway import pairing, site_settings
+from django_wp_ai.management import arguments, tenant_fields
 from django_wp_ai.management.reporting import ReportingCommand
-from django_wp_ai.models import Credential, Tenant, UsageEvent
+from django_wp_ai.models import Budget, BudgetPeriod, Credential, Tenant, UsageEvent
 from django_wp_ai.security.issue import issue_site_keys
 
 COLUMNS = ("slug", "name", "site_url", "active", "parent", "rpm", "budget_day_usd", "budget_month_usd")
+BUDGET_COLUMNS = ("applies_to", "name", "period", "amount_usd", "is_hard")
+CODE_NOTE = "Enter it in the plugin's settings. It works once, and is shown only now."
 SECRETS_NOTE = "The secrets are shown only now: put them into the site's settings."
 
 
 class Command(ReportingCommand):
-    """Verbs create, set, show, list, deactivate."""
+    """Verbs create, set, show, list, budget, pair, deactivate."""
 
     help = "Make, change and look at tenants (sites)."
 
@@ -34,6 +38,9 @@ class Command(ReportingCommand):
         show = self.add_verb("show", "Show a tenant with what it spent this month.", self.show)
         show.add_argument("slug", metavar="SLUG")
         self.add_verb("list", "List all tenants.", self.list_all)
+        _add_budget_options(self.add_verb("budget", "List, set or remove budgets of users and models.", self.budget))
+        pair = self.add_verb("pair", "Make a pairing code and print it once.", self.pair)
+        pair.add_argument("slug", metavar="SLUG")
         stop = self.add_verb("deactivate", "Stop all calls of a tenant.", self.deactivate)
         stop.add_argument("slug", metavar="SLUG")
 
@@ -43,13 +50,13 @@ class Command(ReportingCommand):
         try:
             with transaction.atomic():
                 _apply(tenant, options)
-                tenant.full_clean()
                 tenant.save()
                 keys = issue_site_keys(tenant)
+                note = " ".join([SECRETS_NOTE, *site_settings.doubts(tenant)])
         except IntegrityError:
             # Another process made it between validation and insert.
             raise Invalid("slug: Tenant with this slug already exists.") from None
-        self.report({"tenant": tenant.slug, **keys.as_dict(), **describe(tenant)}, note=SECRETS_NOTE)
+        self.report({"tenant": tenant.slug, **keys.as_dict(), **describe(tenant)}, note=note)
 
     def change(self, *, slug: str, **options: Any) -> None:
         """Change only the given fields."""
@@ -58,9 +65,9 @@ class Command(ReportingCommand):
             changed = _apply(tenant, options)
             if not changed:
                 raise Invalid("Nothing to change: give at least one option.")
-            tenant.full_clean()
             tenant.save(update_fields=[*changed, "updated_at"])
-        self.report({"tenant": tenant.slug, **describe(tenant)})
+            note = " ".join(site_settings.doubts(tenant))
+        self.report({"tenant": tenant.slug, **describe(tenant)}, note=note)
 
     def show(self, *, slug: str, **_options: Any) -> None:
         """One tenant, its credentials counted, its month so far."""
@@ -83,6 +90,25 @@ class Command(ReportingCommand):
         rows = [{"tenant": tenant.slug, **describe(tenant)} for tenant in Tenant.objects.select_related("parent")]
         self.report_table(rows, columns=COLUMNS, empty="There are no tenants.")
 
+    def budget(
+        self, *, slug: str, applies_to: str | None, name: str, period: str | None, soft: bool, **options: Any
+    ) -> None:
+        """With ``--usd`` set one budget, or remove it by ``none``; then list all."""
+        tenant = find_tenant(slug)
+        if "usd" in options:
+            if applies_to is None or period is None:
+                raise Invalid("Say which budget: give --applies-to and --period.")
+            set_budget(tenant, applies_to=applies_to, name=name, period=period, is_hard=not soft, usd=options["usd"])
+        elif applies_to or period or name or soft:
+            raise Invalid("Give --usd X to set the budget, or --usd none to remove it.")
+        rows = [describe_budget(budget) for budget in Budget.objects.for_tenant(tenant)]
+        self.report_table(rows, columns=BUDGET_COLUMNS, empty="This tenant has no budgets of users or models.")
+
+    def pair(self, *, slug: str, **_options: Any) -> None:
+        """Make the code that the site's plugin is given."""
+        made = pairing.make(find_tenant(slug))
+        self.report({"tenant": slug, "code": made.code, "expires_at": made.expires_at}, note=CODE_NOTE)
+
     def deactivate(self, *, slug: str, **_options: Any) -> None:
         """Stop the tenant; doing it twice is no error."""
         with transaction.atomic():
@@ -101,77 +127,59 @@ def find_tenant(slug: str, *, for_update: bool = False) -> Tenant:
         raise NotFound(f"There is no tenant {slug[:64]!r}.") from None
 
 
+def set_budget(tenant: Tenant, *, applies_to: str, name: str, period: str, is_hard: bool, usd: Decimal | None) -> None:
+    """Make, change or (None) remove the budget of one part of the tenant's calls."""
+    which: dict[str, Any] = {"applies_to": applies_to, "name": name, "period": period, "is_hard": is_hard}
+    with transaction.atomic():
+        mine = Budget.objects.for_tenant(tenant).filter(**which)
+        if usd is None:
+            if not mine.delete()[0]:
+                raise NotFound("There is no such budget.")
+            return
+        Budget(tenant=tenant, amount_usd=usd, **which).full_clean(validate_unique=False, validate_constraints=False)
+        Budget.objects.update_or_create(tenant=tenant, **which, defaults={"amount_usd": usd})
+
+
+def describe_budget(budget: Budget) -> dict[str, Any]:
+    """A budget under the names of its columns; an empty name stands for each one."""
+    return {column: getattr(budget, column) for column in BUDGET_COLUMNS}
+
+
 def describe(tenant: Tenant) -> dict[str, Any]:
     """The tenant's fields under the names of the options."""
     return {
         "slug": tenant.slug,
-        "name": tenant.name,
-        "site_url": tenant.site_url,
-        "parent": tenant.parent.slug if tenant.parent else None,
         "active": tenant.is_active,
-        "timezone": tenant.timezone,
-        "rpm": tenant.rpm,
-        "rpd": tenant.rpd,
-        "tpm": tenant.tpm,
-        "budget_day_usd": tenant.budget_day_usd,
-        "budget_month_usd": tenant.budget_month_usd,
-        "models": tenant.allowed_models,
-        "origins": tenant.origins,
-        "callback_hosts": tenant.callback_hosts,
+        "parent": tenant.parent.slug if tenant.parent else None,
+        **tenant_fields.described(tenant),
         "created_at": tenant.created_at,
     }
 
 
+def _add_budget_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("slug", metavar="SLUG")
+    parser.add_argument("--applies-to", choices=Budget.AppliesTo.values)
+    parser.add_argument("--name", metavar="X", default="", help="An end user's id or a model; without it, each one.")
+    parser.add_argument("--period", choices=BudgetPeriod.Kind.values)
+    parser.add_argument("--usd", metavar="X", type=arguments.money, default=argparse.SUPPRESS, help="none removes it.")
+    parser.add_argument("--soft", action="store_true", help="Tells and does not refuse.")
+
+
 def _add_fields(parser: argparse.ArgumentParser) -> None:
     """Options of ``create`` and ``set``; one that is not given stays out of the namespace."""
-    unset = argparse.SUPPRESS
-    text = arguments.text_or_none
-    parser.add_argument("--name", metavar="N", type=text, default=unset)
-    parser.add_argument("--site-url", metavar="URL", type=text, default=unset)
-    parser.add_argument("--timezone", metavar="ZONE", default=unset, help="IANA name; days and months begin there.")
-    parser.add_argument("--rpm", metavar="N", type=arguments.limit, default=unset, help="Requests per minute.")
-    parser.add_argument("--rpd", metavar="N", type=arguments.limit, default=unset, help="Requests per day.")
-    parser.add_argument("--tpm", metavar="N", type=arguments.limit, default=unset, help="Tokens per minute.")
-    parser.add_argument("--budget-day-usd", metavar="X", type=arguments.money, default=unset)
-    parser.add_argument("--budget-month-usd", metavar="X", type=arguments.money, default=unset)
-    parser.add_argument(
-        "--models", metavar="A,B", type=arguments.names, default=unset, dest="allowed_models", help="Names or globs."
-    )
-    parser.add_argument(
-        "--origin", metavar="O", action="append", default=unset, dest="origins", help="May be repeated."
-    )
-    parser.add_argument(
-        "--callback-host", metavar="H", action="append", default=unset, dest="callback_hosts", help="May be repeated."
-    )
-    parser.add_argument("--parent", metavar="SLUG", type=text, default=unset)
-
-
-FIELDS = (
-    "name",
-    "site_url",
-    "timezone",
-    "rpm",
-    "rpd",
-    "tpm",
-    "budget_day_usd",
-    "budget_month_usd",
-    "allowed_models",
-    "origins",
-    "callback_hosts",
-)
+    tenant_fields.add_options(parser)
+    parser.add_argument("--parent", metavar="SLUG", type=arguments.text_or_none, default=argparse.SUPPRESS)
 
 
 def _apply(tenant: Tenant, options: dict[str, Any]) -> list[str]:
-    """Set the given fields; returns their names."""
-    changed = [field for field in FIELDS if field in options]
-    for field in changed:
-        value = options[field]
-        if field in ("origins", "callback_hosts"):
-            value = [] if [entry.lower() for entry in value] == [arguments.NONE] else list(dict.fromkeys(value))
-        setattr(tenant, field, value)
+    """Set the given fields and check them all; returns the names of those that were given."""
+    changed = tenant_fields.apply(tenant, options)
     if "parent" in options:
         tenant.parent = _parent(options["parent"])
         changed.append("parent")
+    tenant.full_clean()
+    if changed:
+        site_settings.check(tenant)
     return changed
 
 

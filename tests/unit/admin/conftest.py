@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_wp_ai.models import Tenant, UsageEvent
 
-MODELS = ("tenant", "credential", "usageevent", "job", "document", "authfailurecount")
+MODELS = ("tenant", "credential", "usageevent", "job", "document", "authfailurecount", "prompttemplate", "conversation")
 
 
 @pytest.fixture

@@ -20,8 +20,23 @@ pytestmark = pytest.mark.django_db
 
 LIST = "/admin/django_wp_ai/tenant/"
 ADD = "/admin/django_wp_ai/tenant/add/"
-FORM = {"slug": "blog", "timezone": "UTC", "is_active": "on"}
-INLINE = {"credentials-TOTAL_FORMS": "0", "credentials-INITIAL_FORMS": "0"}
+FORM = {
+    "slug": "blog",
+    "timezone": "UTC",
+    "is_active": "on",
+    "cache_mode": "opt_in",
+    "cache_ttl_s": "3600",
+    "cache_per_end_user": "on",
+    "conversation_tokens": "4000",
+    "conversation_days": "30",
+    "moderation": "off",
+}
+INLINE = {
+    "credentials-TOTAL_FORMS": "0",
+    "credentials-INITIAL_FORMS": "0",
+    "budgets-TOTAL_FORMS": "0",
+    "budgets-INITIAL_FORMS": "0",
+}
 
 
 def change_url(tenant: Tenant) -> str:
@@ -99,7 +114,7 @@ def test_lists_are_written_one_entry_per_line(admin_client):
 def test_a_change_is_saved_and_the_slug_stays(admin_client):
     tenant = TenantFactory(slug="blog")
     issue(tenant, kind="jwt")
-    inline = {"credentials-TOTAL_FORMS": "1", "credentials-INITIAL_FORMS": "1"}
+    inline = {**INLINE, "credentials-TOTAL_FORMS": "1", "credentials-INITIAL_FORMS": "1"}
     page = admin_client.post(
         change_url(tenant), {**FORM, **inline, "slug": "other", "name": "New", "budget_month_usd": "5"}
     )

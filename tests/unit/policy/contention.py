@@ -7,13 +7,19 @@ import os
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import django
+
+TOKENS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+PRICES = ("input_price", "output_price", "cached_input_price", "cache_write_price")
+UNKNOWN = (*PRICES, "provider_status", "latency_ms", "first_token_ms")
 
 
 def run(work: str, *, processes: int, **options: Any) -> list[Any]:
@@ -74,13 +80,45 @@ def in_threads(call: Callable[[], Any], *, calls: int, threads: int) -> list[Any
 
 
 def take(*, quota: int, calls: int, threads: int, store: str) -> list[bool]:
-    from django_wp_ai.policy import rates_cache, rates_database, shared_cache
+    from django_wp_ai.policy import rates_cache, rates_database
     from django_wp_ai.policy.limits import Limit
 
-    shared_cache.TIMEOUT_S = 5.0  # a busy machine that runs tests is no dead cache
     limits = [Limit(name="rpm", quota=quota, window_s=60), Limit(name="rpd", quota=10 * quota, window_s=86_400)]
     chosen = {"cache": rates_cache, "database": rates_database}[store]
     return in_threads(lambda: chosen.take("busy", limits, now=None).allowed, calls=calls, threads=threads)
+
+
+def stream(*, tenant: int, calls: int, threads: int, shared: bool) -> int:
+    """How many of the calls got a place among the tenant's streams; all keep theirs."""
+    from uuid import uuid4
+
+    from django_wp_ai import shared_cache
+    from django_wp_ai.models import Tenant
+    from django_wp_ai.policy import slots
+
+    if not shared:
+        shared_cache._shared["default"] = shared_cache.SharedCache(None)
+    site = Tenant.objects.get(pk=tenant)
+    limit = site.max_streams or 0
+    return sum(in_threads(lambda: slots.take(site, uuid4(), limit=limit), calls=calls, threads=threads))
+
+
+def break_down(*, provider: str, failures: int) -> None:
+    """Fail so often, then tell of the breaker whenever asked, until told to end; ``probe`` tries to be the probe."""
+    from django_wp_ai.policy import breaker
+
+    def seen() -> dict[str, Any]:
+        decision = breaker.allow(provider)
+        return {"allowed": decision.allowed, "retry_after_s": decision.retry_after_s, "probe": decision.probe}
+
+    seen()
+    for _ in range(failures):
+        breaker.failed(provider)
+    print("failed", flush=True)
+    for line in sys.stdin:
+        if line == "heal\n":
+            breaker.succeeded(provider, probe=True)
+        print(json.dumps(seen()), flush=True)
 
 
 def spend(*, tenants: list[int], calls: int, threads: int, worst_usd: str, cost_usd: str) -> int:
@@ -101,54 +139,80 @@ def spend(*, tenants: list[int], calls: int, threads: int, worst_usd: str, cost_
     return sum(in_threads(call, calls=calls, threads=threads))
 
 
-def call_once(tenant: Any, worst_usd: Decimal, cost_usd: Decimal | None) -> bool:
+@dataclass(frozen=True)
+class Opened:
+    """A call's row and what is held for it."""
+
+    tenant: Any
+    call_id: uuid.UUID
+    reservation: Any
+
+    @property
+    def event(self) -> Any:
+        from django_wp_ai.models import UsageEvent
+
+        return UsageEvent.objects.for_tenant(self.tenant).get(call_id=self.call_id)
+
+
+def call_once(tenant: Any, worst_usd: Decimal, cost_usd: Decimal | None, **call: Any) -> bool:
     from django_wp_ai.exceptions import BudgetExceeded
 
     try:
-        event = opened(tenant, worst_usd)
+        held = opened(tenant, worst_usd, **call)
     except BudgetExceeded:
         return False
-    settled(event, cost_usd)
-    return True
+    return settled(held, cost_usd, model=call.get("models", ("stand-in:m",))[0])
 
 
-def opened(tenant: Any, worst_usd: Decimal | None, at: Any = None) -> Any:
+def opened(
+    tenant: Any, worst_usd: Decimal | None, at: Any = None, *, end_user: str = "", models: Any = ("stand-in:m",)
+) -> Opened:
     """A usage row opened with its reservation, as the ledger does it."""
-    from django.db import transaction
     from django.utils import timezone
 
-    from django_wp_ai.models import UsageEvent
     from django_wp_ai.policy import budget
 
-    at = at or timezone.now()
-    with transaction.atomic():
-        reservation = budget.reserve_in_transaction(tenant, worst_usd, at=at)
-        return UsageEvent.objects.create(
-            tenant=tenant,
-            route="v1/chat",
-            provider="stand-in",
-            model="m",
-            created_at=at,
-            reserved_usd=reservation.amount_usd,
-            held_periods=list(reservation.period_ids),
-        )
+    provider, _, model = models[0].partition(":")
+    row = {
+        "call_id": uuid.uuid4(),
+        "tenant_id": tenant.pk,
+        "credential_id": None,
+        "route": "chat",
+        "provider": provider,
+        "model": model,
+        "end_user": end_user,
+        "plugin": "",
+        "request_id": "",
+        "trace_id": None,
+        "step": 0,
+        "prompt_template": "",
+        "streamed": False,
+        "created_at": at or timezone.now(),
+    }
+    return Opened(
+        tenant, row["call_id"], budget.open_row(row, tenant=tenant, amount_usd=worst_usd, models=list(models))
+    )
 
 
-def settled(event: Any, cost_usd: Decimal | None) -> bool:
+def settled(held: Opened, cost_usd: Decimal | None, *, model: str = "stand-in:m") -> bool:
     """Settle a row once, as the ledger does it; whether this call did."""
-    from django.db import transaction
     from django.utils import timezone
 
-    from django_wp_ai.models import UsageEvent
     from django_wp_ai.policy import budget
 
-    with transaction.atomic():
-        mine = UsageEvent.objects.filter(pk=event.pk, state="pending").update(
-            state="settled", settled_at=timezone.now(), cost_usd=cost_usd
-        )
-        if mine:
-            budget.settle_in_transaction(event, cost_usd)
-        return bool(mine)
+    provider, _, name = model.partition(":")
+    changes = {
+        "settled_at": timezone.now(),
+        "provider": provider,
+        "model": name,
+        **dict.fromkeys(TOKENS, 0),
+        **dict.fromkeys(UNKNOWN),
+        "cost_usd": cost_usd,
+        "estimated": False,
+        "finish_reason": "stop",
+        "error_code": "",
+    }
+    return budget.settle_row(held.call_id, changes, held.reservation, cost_usd=cost_usd, model=model)
 
 
 def die_while_calling(*, tenant: int, worst_usd: str) -> None:
@@ -160,12 +224,15 @@ def die_while_calling(*, tenant: int, worst_usd: str) -> None:
     sys.stdin.read()
 
 
+WORK = {"take": take, "stream": stream, "break": break_down, "spend": spend, "die": die_while_calling}
+
+
 def main() -> None:
     django.setup()
     work, options = sys.argv[1], json.loads(sys.argv[2])
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps({"take": take, "spend": spend, "die": die_while_calling}[work](**options)))
+    print(json.dumps(WORK[work](**options)))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.transaction import TransactionManagementError
 
 from django_wp_ai.datatypes import UnitPrices
 from django_wp_ai.exceptions import BudgetExceeded
-from django_wp_ai.models import BudgetPeriod, Tenant, UsageEvent
+from django_wp_ai.models import Budget, BudgetPeriod, Tenant, UsageEvent
+from django_wp_ai.models.budget import attach_budgets
 from django_wp_ai.policy import budget
+from django_wp_ai.policy.budget_scope import counted
 from tests.factories import TenantFactory
 from tests.unit.policy.contention import call_once, opened, settled
 
@@ -29,10 +30,10 @@ def counter(tenant: Tenant, kind: str = "month") -> tuple[Decimal, Decimal]:
 
 def test_a_reservation_is_held_and_turned_into_what_the_call_cost() -> None:
     tenant = TenantFactory(budget_month_usd=Decimal(5))
-    event = opened(tenant, Decimal("0.5"), NOON)
-    assert event.reserved_usd == Decimal("0.5")
+    held = opened(tenant, Decimal("0.5"), NOON)
+    assert held.event.reserved_usd == Decimal("0.5")
     assert counter(tenant) == (0, Decimal("0.5"))
-    assert settled(event, Decimal("0.123456789"))
+    assert settled(held, Decimal("0.123456789"))
     assert counter(tenant) == (Decimal("0.123456789"), 0)
 
 
@@ -60,12 +61,25 @@ def test_a_refusal_names_the_budget_and_holds_nothing() -> None:
     assert UsageEvent.objects.count() == 1
 
 
-def test_a_refusal_caught_too_early_still_holds_nothing() -> None:
+def test_a_refusal_within_a_callers_transaction_holds_nothing_and_leaves_that_usable() -> None:
     tenant = TenantFactory(budget_month_usd=Decimal("0.1"), budget_day_usd=Decimal(5))
     assert call_once(tenant, Decimal("0.05"), Decimal("0.05"))
     with transaction.atomic(), pytest.raises(BudgetExceeded):
-        budget.reserve_in_transaction(tenant, Decimal(1), at=NOON)
+        opened(tenant, Decimal(1))
     assert counter(tenant, "day")[1] == counter(tenant, "month")[1] == 0
+    assert call_once(tenant, Decimal("0.05"), Decimal("0.05"))
+
+
+def test_a_refusal_tells_whether_the_money_is_spent_or_only_held() -> None:
+    tenant = TenantFactory(budget_month_usd=Decimal(1))
+    held = opened(tenant, Decimal("0.8"))
+    with pytest.raises(BudgetExceeded) as refused:
+        opened(tenant, Decimal("0.3"))
+    assert refused.value.retry_after_s
+    settled(held, Decimal("0.8"))
+    with pytest.raises(BudgetExceeded) as refused:
+        opened(tenant, Decimal("0.3"))
+    assert refused.value.retry_after_s is None
 
 
 def test_the_budgets_of_all_tenants_above_hold_too() -> None:
@@ -91,9 +105,9 @@ def test_a_chain_of_parents_that_returns_is_walked_once() -> None:
 
 def test_without_a_budget_nothing_is_reserved_and_spend_is_counted_all_the_same() -> None:
     tenant = TenantFactory()
-    event = opened(tenant, Decimal("0.5"))
-    assert (event.reserved_usd, event.held_periods) == (None, [])
-    settled(event, Decimal("0.4"))
+    held = opened(tenant, Decimal("0.5"))
+    assert (held.event.reserved_usd, held.event.held_periods) == (None, [])
+    settled(held, Decimal("0.4"))
     assert counter(tenant, "day") == counter(tenant, "month") == (Decimal("0.4"), 0)
 
 
@@ -133,10 +147,10 @@ def test_a_call_is_charged_to_the_period_it_was_opened_in() -> None:
     ],
 )
 def test_a_period_ends_where_the_next_one_starts(kind: int, at: datetime, ends_at: datetime) -> None:
-    tenant = TenantFactory.build(timezone="Europe/Berlin")
-    period = list(budget.periods(tenant, at=at))[kind]
+    tenant = TenantFactory(timezone="Europe/Berlin")
+    period = counted(tenant, at=at)[kind]
     assert period.ends_at == ends_at
-    assert list(budget.periods(tenant, at=ends_at))[kind].starts_at == ends_at
+    assert counted(tenant, at=ends_at)[kind].starts_at == ends_at
 
 
 def test_after_a_change_of_time_zone_the_counter_starts_from_the_ledger() -> None:
@@ -148,15 +162,14 @@ def test_after_a_change_of_time_zone_the_counter_starts_from_the_ledger() -> Non
     moved = Tenant.objects.get(pk=agency.pk)
     with pytest.raises(BudgetExceeded):
         opened(moved, Decimal("0.31"), NOON)
-    held = opened(moved, Decimal("0.2"), NOON)
+    settled(opened(moved, Decimal("0.2"), NOON), Decimal("0.2"))
     Tenant.objects.filter(pk=agency.pk).update(timezone="Europe/Berlin")
-    held.tenant = Tenant.objects.get(pk=agency.pk)
-    settled(held, Decimal("0.2"))
+    opened(Tenant.objects.get(pk=agency.pk), Decimal("0.1"), NOON)
     months = BudgetPeriod.objects.for_tenant(agency).filter(kind="month").order_by("pk")
     assert [(row.spent_usd, row.reserved_usd) for row in months] == [
         (Decimal("0.7"), 0),
         (Decimal("0.9"), 0),
-        (Decimal("0.9"), 0),
+        (Decimal("0.9"), Decimal("0.1")),
     ]
 
 
@@ -174,7 +187,7 @@ def test_an_unknown_cost_without_a_reservation_is_no_spend() -> None:
 def test_an_unknown_price_is_refused_by_a_budget_only() -> None:
     with pytest.raises(BudgetExceeded, match="price of this model is not known"):
         opened(TenantFactory(budget_day_usd=Decimal(1)), None)
-    assert opened(TenantFactory(), None).reserved_usd is None
+    assert opened(TenantFactory(), None).event.reserved_usd is None
 
 
 def test_a_call_that_cost_more_than_its_worst_case_is_charged_in_full() -> None:
@@ -186,8 +199,8 @@ def test_a_call_that_cost_more_than_its_worst_case_is_charged_in_full() -> None:
 
 def test_a_call_is_settled_once() -> None:
     tenant = TenantFactory(budget_month_usd=Decimal(1))
-    event = opened(tenant, Decimal("0.5"))
-    assert [settled(event, Decimal("0.5")) for _ in range(3)] == [True, False, False]
+    held = opened(tenant, Decimal("0.5"))
+    assert [settled(held, Decimal("0.5")) for _ in range(3)] == [True, False, False]
     assert counter(tenant) == (Decimal("0.5"), 0)
 
 
@@ -198,17 +211,14 @@ def test_stale_calls_keep_their_worst_case_and_younger_ones_stay_open() -> None:
     young = opened(tenant, Decimal("0.2"), NOON)
     assert budget.settle_stale(opened_before=datetime(2026, 3, 15, 11, tzinfo=UTC), at=NOON) == 2
     assert counter(tenant) == (Decimal("0.4"), Decimal("0.2"))
-    for event, cost in ((stale, Decimal("0.4")), (unpriced, None)):
-        event.refresh_from_db()
+    for event, cost in ((stale.event, Decimal("0.4")), (unpriced.event, None)):
         assert (event.state, event.settled_at, event.cost_usd, event.estimated) == ("settled", NOON, cost, True)
-    young.refresh_from_db()
-    assert young.state == "pending"
+    assert young.event.state == "pending"
 
 
 def test_a_stale_call_that_is_settled_meanwhile_is_left_as_it_was() -> None:
     tenant = TenantFactory(budget_month_usd=Decimal(1))
-    event = opened(tenant, Decimal("0.4"), NOON)
-    late = [event]
+    late = [opened(tenant, Decimal("0.4"), NOON)]
 
     def settle_first(execute: Any, sql: str, *arguments: Any) -> Any:
         if sql.startswith("UPDATE") and late:
@@ -236,42 +246,51 @@ def test_what_is_no_amount_is_refused(amount: str) -> None:
         opened(tenant, Decimal(amount))
 
 
-@pytest.mark.parametrize("amount", ["1e17", "1e40"])
-def test_an_absurd_amount_exceeds_every_budget(amount: str) -> None:
-    with pytest.raises(BudgetExceeded):
+@pytest.mark.parametrize("amount", ["100000000", "1e17", "1e40"])
+def test_an_amount_above_the_budget_itself_is_refused_without_a_trace(amount: str) -> None:
+    with pytest.raises(BudgetExceeded) as refused:
         opened(TenantFactory(budget_month_usd=Decimal("99999999.9999")), Decimal(amount))
+    assert refused.value.retry_after_s is None
+    assert not BudgetPeriod.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_reserving_and_settling_need_the_rows_transaction() -> None:
-    tenant = TenantFactory(budget_month_usd=Decimal(1))
-    with pytest.raises(TransactionManagementError):
-        budget.reserve_in_transaction(tenant, Decimal("0.1"), at=NOON)
-    with pytest.raises(TransactionManagementError):
-        budget.settle_in_transaction(opened(tenant, Decimal("0.1")), Decimal("0.1"))
+@pytest.mark.django_db(transaction=True)  # within one, a savepoint guards each statement
+@pytest.mark.postgresql
+def test_a_call_takes_one_statement_to_open_and_one_to_settle(django_assert_num_queries: Any) -> None:
+    agency = TenantFactory(budget_month_usd=Decimal(9), soft_budget_day_usd=Decimal(8))
+    tenant = TenantFactory(budget_month_usd=Decimal(1), budget_day_usd=Decimal(1), parent=agency)
+    for applies_to in ("end_user", "model"):
+        Budget.objects.create(tenant=tenant, applies_to=applies_to, period="day", amount_usd=Decimal(1))
+    attach_budgets([tenant])
+    settled(opened(tenant, Decimal("0.1"), end_user="7"), Decimal("0.01"))
+    with django_assert_num_queries(1):
+        held = opened(tenant, Decimal("0.1"), end_user="7")
+    with django_assert_num_queries(1):
+        settled(held, Decimal("0.01"))
+    with django_assert_num_queries(1), pytest.raises(BudgetExceeded):
+        opened(tenant, Decimal(1), end_user="7")
 
 
 @pytest.mark.postgresql
-def test_two_budgets_cost_three_queries_to_reserve_and_none_costs_none(django_assert_num_queries: Any) -> None:
-    tenant = TenantFactory(budget_month_usd=Decimal(1), budget_day_usd=Decimal(1))
-    opened(tenant, Decimal("0.1"), NOON)
-    with django_assert_num_queries(3):
-        budget.reserve_in_transaction(tenant, Decimal("0.1"), at=NOON)
-    with django_assert_num_queries(0):
-        budget.reserve_in_transaction(TenantFactory.build(pk=10**6), Decimal("0.1"), at=NOON)
-
-
-@pytest.mark.postgresql
-def test_settling_asks_for_no_counter_that_the_reservation_named(django_assert_num_queries: Any) -> None:
+def test_a_counter_that_is_gone_is_made_anew_from_the_ledger() -> None:
     tenant = TenantFactory(budget_month_usd=Decimal(1))
-    event = opened(tenant, Decimal("0.1"), NOON)
-    with transaction.atomic():
-        reservation = budget.reserve_in_transaction(tenant, Decimal("0.2"), at=NOON)
-        assert len(reservation.period_ids) == 1
-        with django_assert_num_queries(2):
-            budget.settle_in_transaction(event, Decimal("0.05"), counter_ids=reservation.counter_ids)
-    assert counter(tenant) == (Decimal("0.05"), Decimal("0.2"))
-    assert counter(tenant, "day") == (Decimal("0.05"), 0)
+    assert call_once(tenant, Decimal("0.3"), Decimal("0.3"))
+    BudgetPeriod.objects.all().delete()
+    held = opened(tenant, Decimal("0.5"))
+    assert counter(tenant) == (Decimal("0.3"), Decimal("0.5"))
+    BudgetPeriod.objects.all().delete()
+    assert settled(held, Decimal("0.4"))
+    assert counter(tenant) == (Decimal("0.7"), 0)
+    assert counter(tenant, "day") == (Decimal("0.7"), 0)
+
+
+def test_a_stale_call_whose_counter_is_gone_is_settled() -> None:
+    tenant = TenantFactory(budget_month_usd=Decimal(1))
+    held = opened(tenant, Decimal("0.4"), NOON)
+    BudgetPeriod.objects.all().delete()
+    assert budget.settle_stale(opened_before=NOON + timedelta(hours=1), at=NOON) == 1
+    assert held.event.state == "settled"
+    assert counter(tenant) == (Decimal("0.4"), 0)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_process_killed_in_mid_call_leaves_its_worst_case_spent() -> None:
 
 def test_a_call_settled_by_many_at_once_is_charged_once() -> None:
     tenant = TenantFactory(budget_month_usd=Decimal(5))
-    event = contention.opened(tenant, Decimal(1))
-    results = contention.in_threads(lambda: contention.settled(event, Decimal("0.5")), calls=12, threads=6)
+    held = contention.opened(tenant, Decimal(1))
+    results = contention.in_threads(lambda: contention.settled(held, Decimal("0.5")), calls=12, threads=6)
     assert sum(results) == 1
     assert counters(tenant)["month"] == (Decimal("0.5"), 0)

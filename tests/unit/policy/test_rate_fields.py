@@ -60,3 +60,20 @@ def test_a_call_without_limits_is_told_nothing() -> None:
 def test_a_reset_is_written_as_openai_writes_it(milliseconds: int, text: str) -> None:
     decision = decide("a", [MINUTE], [reading(1, milliseconds, milliseconds)], store="cache")
     assert openai_fields(decision)["x-ratelimit-reset-requests"] == text
+
+
+def test_each_scope_has_an_entry_of_its_own_and_openais_fields_show_the_tightest() -> None:
+    user = Limit(name="user-rpm", quota=5, window_s=60, subject="5f")
+    route = Limit(name="route-rpm", quota=10, window_s=60, subject="6a")
+    readings = [reading(95, 12_001, 50_000), reading(5, 7_000, 40_000, 7_000), reading(10, 9_000, 45_000, 9_000)]
+    decision = decide("a", [MINUTE, user, route], readings, store="cache")
+    assert ratelimit_fields(decision) == {
+        "RateLimit-Policy": '"rpm";q=100;w=60, "user-rpm";q=5;w=60, "route-rpm";q=10;w=60',
+        "RateLimit": '"rpm";r=5;t=13, "user-rpm";r=0;t=7, "route-rpm";r=0;t=9',
+        "Retry-After": "9",
+    }
+    assert openai_fields(decision) == {
+        "x-ratelimit-limit-requests": "10",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "45s",
+    }

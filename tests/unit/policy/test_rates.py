@@ -11,8 +11,7 @@ import pytest
 from django_wp_ai.exceptions import RateLimited
 from django_wp_ai.models import RateWindow
 from django_wp_ai.policy import rates, rates_database
-from django_wp_ai.policy.limits import Limit, RateDecision, tenant_key, tenant_limits
-from tests.factories import TenantFactory
+from django_wp_ai.policy.limits import Limit, RateDecision
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +107,16 @@ def test_a_free_look_takes_nothing(store: str) -> None:
         decision = rates.take("a", [look], now=T0)
         assert (decision.allowed, remaining(decision)) == (True, [2])
     assert decision.statuses[0].full_reset_s == 0
+
+
+def test_a_peek_shows_windows_and_takes_nothing_of_them(store: str) -> None:
+    one, other = requests(quota=2, subject="5f"), requests(quota=3, subject="6a")
+    rates.take("a", [one], now=T0)
+    for _ in range(3):
+        peeked = rates.peek("a", [one, other], now=T0)
+        assert peeked is not None
+        assert remaining(peeked) == [1, 3]
+    assert rates.peek("a", []) == RateDecision("a", allowed=True)
 
 
 def test_an_estimate_that_was_too_high_comes_back(store: str) -> None:
@@ -232,18 +241,6 @@ def test_less_than_nothing_can_not_be_used() -> None:
     decision = rates.take("a", [requests()])
     with pytest.raises(ValueError, match="rpm"):
         rates.adjust(decision, {"rpm": -1})
-
-
-def test_a_tenants_limits_are_its_fields_and_what_is_unset_is_no_limit() -> None:
-    assert tenant_limits(TenantFactory.build(), tokens=5) == []
-    limits = tenant_limits(TenantFactory.build(rpm=1, rpd=0, tpm=30), tokens=5)
-    assert [(limit.name, limit.quota, limit.window_s, limit.cost) for limit in limits] == [
-        ("rpm", 1, 60, 1),
-        ("rpd", 0, 86_400, 1),
-        ("tpm", 30, 60, 5),
-    ]
-    assert not any(limit.fails_open for limit in limits)
-    assert tenant_key(TenantFactory.build(pk=7)) == "tenant:7"
 
 
 def test_rows_that_nobody_asks_for_any_more_are_deleted() -> None:

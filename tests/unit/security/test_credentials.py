@@ -16,7 +16,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_wp_ai.conf import load
-from django_wp_ai.models import Credential, Tenant
+from django_wp_ai.models import Budget, Credential, Tenant
 from django_wp_ai.security import credentials
 from django_wp_ai.security.credentials import MAX_ENTRIES, PER_TENANT, by_key_id, by_profile, by_site, fresh
 from django_wp_ai.security.issue import rotate
@@ -197,3 +197,22 @@ def test_a_revoked_or_rotated_credential_stops_within_a_second_in_another_proces
 
 def test_the_default_leaves_room_within_the_second() -> None:
     assert load({}).credential_cache_s <= 0.5
+
+
+@pytest.mark.django_db
+def test_a_found_credential_brings_its_tenants_chain_and_budgets() -> None:
+    agency = TenantFactory(budget_day_usd=5)
+    tenant = TenantFactory(parent=TenantFactory(parent=agency))
+    for owner in (tenant, agency):
+        Budget.objects.create(tenant=owner, applies_to="model", period="day", amount_usd=1)
+    issued = make_credential("api_key", tenant=tenant)
+    with queries() as asked:
+        found = by_key_id(issued.credential.key_id, kinds=(Credential.Kind.API_KEY,))
+    assert found is not None
+    assert len(asked) == 4  # the credential with its tenant, two levels above it, all their budgets
+    with queries() as asked:
+        site = found.tenant
+        assert site.parent is not None
+        assert site.parent.parent == agency
+        assert [len(above.budgets.all()) for above in (site, site.parent, site.parent.parent)] == [1, 0, 1]
+    assert not asked.captured_queries

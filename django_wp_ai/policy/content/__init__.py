@@ -1,0 +1,1 @@
+"""What text may pass: personal data hidden from a provider, denied terms, moderation, screening of untrusted text."""

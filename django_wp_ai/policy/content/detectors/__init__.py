@@ -1,0 +1,1 @@
+"""Finders of personal data, one family a file. Each reads plain text (``plain_form``) and yields spans of it."""
