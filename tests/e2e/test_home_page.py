@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -39,7 +40,9 @@ class Page:
         self.find("question").send_keys(question + Keys.ENTER)
 
     def until(self, condition: Callable[[], Any]) -> None:
-        WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.05).until(lambda _: condition())
+        replaced = [StaleElementReferenceException]  # by the page, between being found and being read
+        wait = WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.05, ignored_exceptions=replaced)
+        wait.until(lambda _: condition())
 
     def until_complete(self) -> None:
         self.until(lambda: self.text("status") not in {"", "Answering."})
