@@ -27,13 +27,13 @@ class Prepared:
     """Where the requests of one kind go, and their headers: key, version, user agent and the like."""
 
     url: httpx2.URL
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: httpx2.Headers
 
     def request(self, body: Mapping[str, Any], timeout: httpx2.Timeout) -> httpx2.Request:
         """A request with this body; raises ValueError for what is no JSON."""
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         return httpx2.Request(
-            "POST", self.url, headers=list(self.headers), content=content, extensions={"timeout": timeout.as_dict()}
+            "POST", self.url, headers=self.headers, content=content, extensions={"timeout": timeout.as_dict()}
         )
 
 
@@ -57,4 +57,4 @@ async def prepare(connect: Callable[[httpx2.AsyncClient], SdkClient], path: str,
         await sdk.close()
     sent = recorder.request
     fields = ((name, value) for name, value in sent.headers.raw if name.decode("ascii").lower() not in PER_REQUEST)
-    return Prepared(sent.url, tuple(fields))
+    return Prepared(sent.url, httpx2.Headers(list(fields)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from django_wp_ai.providers import connection, transport
+from django_wp_ai.providers import transport
 from django_wp_ai.providers.transport import KeptConnections
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -259,7 +261,82 @@ async def test_a_streamed_request_body_is_sent_whole() -> None:
     assert server.requests[0].endswith(b"onetwo")
 
 
-async def test_a_name_that_is_no_host_is_a_connect_error() -> None:
+async def test_a_request_body_without_a_length_gets_one() -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    server = Scripted(OK)
+    async with serving(server) as url, client() as http:
+        await http.post(url, content=parts())
+    assert server.requests[0].endswith(b"onetwo")
+    assert b"transfer-encoding" not in server.requests[0].lower()
+
+
+async def test_no_header_is_added_to_those_of_the_request() -> None:
+    server = Scripted(OK)
+    async with serving(server) as url, client() as http:
+        await http.send(httpx2.Request("POST", url, headers={"X-Key": "k"}, content=b"{}"))
+    head = server.requests[0].partition(b"\r\n\r\n")[0]
+    names = {line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
+    assert names == {b"host", b"x-key", b"content-length"}
+
+
+async def test_a_password_in_the_url_is_sent_as_a_header_only() -> None:
+    server = Scripted(OK)
+    async with serving(server) as url, client() as http:
+        await http.get(url.replace("http://", "http://user:secret@"))
+    assert server.requests[0].startswith(b"GET /v1/chat?x=1 HTTP/1.1\r\n")
+    assert b"authorization: basic dxnlcjpzzwnyzxq=" in server.requests[0].lower()
+    assert b"secret" not in server.requests[0]
+
+
+async def test_a_redirect_is_handed_over_unfollowed() -> None:
+    server = Scripted(b"HTTP/1.1 302 Found\r\nlocation: /other\r\ncontent-length: 0\r\n\r\n", OK)
+    async with serving(server) as url, client() as http:
+        assert (await http.post(url)).headers["location"] == "/other"
+    assert len(server.requests) == 1
+
+
+async def test_a_post_whose_connection_breaks_is_not_sent_again() -> None:
+    server = Scripted(b"", OK, then_close=True)
+    async with serving(server) as url, client() as http:
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await http.post(url)
+    assert len(server.requests) == 1
+
+
+async def test_closing_ends_what_is_still_being_read() -> None:
+    server = Scripted(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", OK)
+    pool = KeptConnections(max_connections=1)
+    async with serving(server) as url, httpx2.AsyncClient(transport=pool) as http, http.stream("GET", url) as response:
+        reading = asyncio.ensure_future(response.aread())
+        await asyncio.sleep(0.05)
+        await pool.aclose()
+        with pytest.raises(httpx2.ReadError):
+            await reading
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_aiohttp_does_not_report_a_loop_that_ended_without_closing(
+    caplog: pytest.LogCaptureFixture, kept: bool
+) -> None:
+    async def ask_once() -> httpx2.AsyncClient:
+        http = httpx2.AsyncClient(transport=KeptConnections(max_connections=1))
+        async with serving(Scripted(OK, then_close=not kept)) as url:
+            assert (await http.get(url)).text == "ok"
+        return http
+
+    left_open = asyncio.run(ask_once())
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        del left_open
+        gc.collect()
+    reported = [str(warning.message) for warning in said if "transport" not in str(warning.message)]
+    assert (reported, caplog.messages) == ([], [])
+
+
+async def test_a_server_that_is_not_there_is_a_connect_error() -> None:
     async with client() as http:
         with pytest.raises(httpx2.ConnectError):
             await http.get("http://127.0.0.1:1/")
@@ -318,9 +395,3 @@ async def test_behind_a_proxy_httpx2s_own_transport_is_taken(monkeypatch: pytest
     assert isinstance(transport.transport(max_connections=1), KeptConnections)
     monkeypatch.setenv(variable, "http://127.0.0.1:3128")
     assert transport.transport(max_connections=1) is None
-
-
-async def test_a_connection_that_was_lost_unnoticed_sends_nothing() -> None:
-    lost = connection.Connection(lambda _: None)
-    with pytest.raises(httpx2.ConnectError):
-        await lost.send(b"GET / HTTP/1.1\r\n\r\n", read_s=1, write_s=1)

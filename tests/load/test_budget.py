@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from django_wp_ai.models import BudgetAlert, BudgetPeriod, Tenant, UsageEvent
 from django_wp_ai.policy import budget
+from tests.api.conftest import options
 from tests.factories import TenantFactory, make_credential
-from tests.flows import spenders
-from tests.flows.conftest import options
+from tests.load import spenders
 from tests.vendor.running import RunningVendor
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
