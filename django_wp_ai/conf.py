@@ -40,7 +40,7 @@ class Settings:
     max_attempts: int = 3  # at one candidate and the next ones, together
     retry_base_s: float = 0.25  # the first wait is random up to this, each further one up to twice the last
     retry_max_s: float = 8.0
-    breaker_failures: int = 5  # so many failures within breaker_window_s open a provider's breaker
+    breaker_failures: int = 10  # so many failed attempts within breaker_window_s open a provider's breaker
     breaker_window_s: float = 30.0
     breaker_open_s: float = 15.0  # then one probe is let through
     default_max_tokens: int = 4096  # where the caller gave none but a vendor or budget needs one
