@@ -1,9 +1,18 @@
 """The Django app."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
+
+
+def import_submodules(package: str) -> None:
+    """Import each module of a package, which registers what is in it."""
+    for module in iter_modules(import_module(package).__path__, prefix=f"{package}."):
+        import_module(module.name)
 
 
 class DjangoWpAiConfig(AppConfig):
@@ -15,9 +24,10 @@ class DjangoWpAiConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the startup checks, the tools of installed apps, and what follows a migration."""
+        """Register the startup checks, the tools and jobs of installed apps, and what follows a migration."""
         from django_wp_ai import checks  # noqa: F401 - registration happens on import
         from django_wp_ai.schedules import ensure_schedules
 
-        autodiscover_modules("wp_ai_tools")
+        import_submodules("django_wp_ai.jobs.kinds")
+        autodiscover_modules("wp_ai_tools", "wp_ai_jobs")
         post_migrate.connect(ensure_schedules, sender=self, dispatch_uid="django_wp_ai.schedules")

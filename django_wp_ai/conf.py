@@ -69,6 +69,26 @@ class Settings:
     tool_max_usd: Decimal = Decimal("0.50")  # for all steps of a request together
     tool_threads: int = 8  # threads for tools that are not async
 
+    # Jobs
+    jobs_concurrency: int = 100  # jobs that one worker process runs at the same time
+    jobs_per_tenant: int = 50  # of one site at the same time, over all workers; a tenant may set its own
+    jobs_queued_per_tenant: int = 20_000  # a further one is refused until some have run
+    job_lease_s: int = 30  # a worker that did not renew its lease for so long has lost the job
+    job_poll_s: float = 1.0  # how often a worker looks for work that nobody told it of
+    job_drain_s: int = 20  # how long a worker that is to stop waits for its jobs before it gives them back
+    job_deadline_s: int = 600  # of one attempt, where the kind has no own
+    job_max_attempts: int = 4
+    job_retry_base_s: float = 5.0  # the first retry waits up to this, each further one up to three times as long
+    job_retry_max_s: float = 600.0
+    job_dedupe_s: int = 0  # the same input of the same end user within this time is the same job
+    batch_max_jobs: int = 1000
+
+    # Callbacks
+    callbacks_concurrency: int = 50  # deliveries that one worker process has under way
+    callbacks_per_tenant: int = 5
+    callback_timeout_s: float = 15.0
+    callback_disable_days: int = 5  # an endpoint that failed for so long is switched off
+
     # Shared parts
     cache_alias: str = "default"
     cache_timeout_s: float = 0.05  # a slower answer of the shared cache counts as none
@@ -78,7 +98,15 @@ class Settings:
 
 #: Numbers that may be 0, which turns the thing off; the others would break what they bound.
 MAY_BE_ZERO = frozenset(
-    {"BUDGET_WAIT_S", "DISCONNECT_DRAIN_S", "JWT_LEEWAY_S", "CREDENTIAL_CACHE_S", "LEGACY_CANDIDATES"}
+    {
+        "BUDGET_WAIT_S",
+        "CREDENTIAL_CACHE_S",
+        "DISCONNECT_DRAIN_S",
+        "JOB_DEDUPE_S",
+        "JOB_DRAIN_S",
+        "JWT_LEEWAY_S",
+        "LEGACY_CANDIDATES",
+    }
 )
 
 

@@ -77,6 +77,13 @@ FIELDSETS = (
         },
     ),
     (
+        _("Jobs"),
+        {
+            "fields": ("max_running_jobs", ("job_rpm", "end_user_job_rpm"), ("job_days", "job_retention")),
+            "classes": CLOSED,
+        },
+    ),
+    (
         _("Content"),
         {
             "fields": ("redact_pii", "redaction_locales", "redaction_patterns", "denied_terms", "moderation"),

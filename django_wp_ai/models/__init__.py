@@ -2,11 +2,13 @@
 
 from django_wp_ai.models.audit import AuthFailureCount, SpentNonce
 from django_wp_ai.models.budget import Budget, BudgetAlert, BudgetPeriod
+from django_wp_ai.models.callback import Callback, CallbackAttempt, CallbackEndpoint
 from django_wp_ai.models.conversation import Conversation, Turn
 from django_wp_ai.models.credential import Credential
 from django_wp_ai.models.document import Chunk, Document
 from django_wp_ai.models.idempotency import IdempotentReply
-from django_wp_ai.models.job import Job
+from django_wp_ai.models.inbound import InboundEvent
+from django_wp_ai.models.job import Job, JobStep
 from django_wp_ai.models.pairing import PairingCode
 from django_wp_ai.models.prompt import PromptTemplate
 from django_wp_ai.models.rate import RateWindow
@@ -19,12 +21,17 @@ __all__ = [
     "Budget",
     "BudgetAlert",
     "BudgetPeriod",
+    "Callback",
+    "CallbackAttempt",
+    "CallbackEndpoint",
     "Chunk",
     "Conversation",
     "Credential",
     "Document",
     "IdempotentReply",
+    "InboundEvent",
     "Job",
+    "JobStep",
     "PairingCode",
     "PromptTemplate",
     "RateWindow",

@@ -82,6 +82,7 @@ class Credential(models.Model):
         PUBLIC_KEY = "public_key", _("public key, JWT RS256/ES256/EdDSA")
         API_KEY = "api_key", _("API key")
         CALLBACK = "callback", _("signs callbacks to the site")
+        APP_PASSWORD = "app_password", _("WordPress Application Password")
 
     class Profile(models.TextChoices):
         RFC9421 = "rfc9421", _("HTTP Message Signatures (RFC 9421)")
@@ -114,6 +115,9 @@ class Credential(models.Model):
     )
     algorithm = models.CharField(_("JWT algorithm"), max_length=8, choices=Algorithm, blank=True)
     label = models.CharField(_("label"), max_length=100, blank=True)
+    username = models.CharField(
+        _("WordPress user"), max_length=100, blank=True, help_text=_("Whose Application Password it is.")
+    )
     scopes = models.JSONField(_("scopes"), default=all_scopes, validators=[validate_scopes])
     allowed_models = models.JSONField(_("allowed models"), default=list, blank=True, validators=[validate_names])
     cidrs = models.JSONField(_("allowed networks"), default=list, blank=True, validators=[validate_cidrs])
@@ -145,15 +149,20 @@ class Credential(models.Model):
                 condition=models.Q(kind="hmac", algorithm="") & ~models.Q(profile="")
                 | models.Q(kind="jwt", profile="", algorithm="HS256")
                 | models.Q(kind="public_key", profile="", algorithm__in=["RS256", "ES256", "EdDSA"])
-                | models.Q(kind__in=["api_key", "callback"], profile="", algorithm=""),
+                | models.Q(kind__in=["api_key", "callback", "app_password"], profile="", algorithm=""),
                 name="wpai_cred_kind_has_its_profile",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind__in=["hmac", "jwt", "callback"], secret_hash="", public_key="")
+                condition=models.Q(kind__in=["hmac", "jwt", "callback", "app_password"], secret_hash="", public_key="")
                 & ~models.Q(secret_encrypted="")
                 | models.Q(kind="public_key", secret_hash="", secret_encrypted="") & ~models.Q(public_key="")
                 | models.Q(kind="api_key", public_key="", secret_encrypted="") & ~models.Q(secret_hash=""),
                 name="wpai_cred_kind_has_its_secret",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="app_password") & ~models.Q(username="")
+                | ~models.Q(kind="app_password") & models.Q(username=""),
+                name="wpai_cred_app_password_has_user",
             ),
         ]
 

@@ -212,6 +212,25 @@ class AnswerPolicy(models.Model):
         self.refresh_from_db(fields=["content_version"])
 
 
+class JobPolicy(models.Model):
+    """Long work: how much at once, how often, and how long it is kept."""
+
+    class Retention(models.TextChoices):
+        DELETE = "delete", _("are deleted")
+        ANONYMISE = "anonymise", _("lose their texts and keep their figures")
+
+    max_running_jobs = _limit(_("jobs running at the same time"), _("Empty: as many as the settings give one site."))
+    job_rpm = _limit(_("jobs created per minute"))
+    end_user_job_rpm = _limit(_("jobs created per minute by one end user"))
+    job_days = models.PositiveIntegerField(
+        _("days a job is kept"), default=30, validators=[MinValueValidator(1), MaxValueValidator(3650)]
+    )
+    job_retention = models.CharField(_("after that, jobs"), max_length=9, choices=Retention, default=Retention.DELETE)
+
+    class Meta:
+        abstract = True
+
+
 class ContentPolicy(models.Model):
     """What text may pass, and what is hidden from a provider."""
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_wp_ai.models.site_policy import (
     AnswerPolicy,
     ContentPolicy,
+    JobPolicy,
     ModelPolicy,
     MoneyPolicy,
     RatePolicy,
@@ -78,7 +79,7 @@ def validate_timezone(value: str) -> None:
         raise ValidationError(_("%(name)s is not a time zone."), params={"name": value}, code="timezone")
 
 
-class Tenant(RatePolicy, MoneyPolicy, ModelPolicy, AnswerPolicy, ContentPolicy):
+class Tenant(RatePolicy, MoneyPolicy, ModelPolicy, AnswerPolicy, JobPolicy, ContentPolicy):
     """One site, and what an operator sets for it."""
 
     slug = models.SlugField(_("slug"), max_length=64, unique=True)

@@ -69,7 +69,7 @@ def leave_traces(site: Site, end_user: str) -> None:
     Budget.objects.get_or_create(tenant=tenant, applies_to="end_user", name="", period="day", amount_usd=100)
     response = site.post("v1/chat", body, headers={**site.auth, "Idempotency-Key": uuid4().hex})
     assert response.status_code == 200, response.content
-    Job.objects.create(tenant=tenant, kind="summary", end_user=end_user, input={"text": "My words"}, metadata={"a": 1})
+    Job.objects.create(tenant=tenant, kind="summary", end_user=end_user, metadata={"a": 1})
     BudgetAlert.objects.create(
         tenant=tenant, subject=f"end_user:{end_user}", kind="day", starts_at=now, level="near", budget_usd=1
     )

@@ -17,12 +17,17 @@ from django_wp_ai.models import (
     Budget,
     BudgetAlert,
     BudgetPeriod,
+    Callback,
+    CallbackAttempt,
+    CallbackEndpoint,
     Chunk,
     Conversation,
     Credential,
     Document,
     IdempotentReply,
+    InboundEvent,
     Job,
+    JobStep,
     PairingCode,
     PromptTemplate,
     RateWindow,
@@ -55,6 +60,19 @@ def chunk(tenant: Tenant, **fields: Any) -> Chunk:
 
 def job(tenant: Tenant, **fields: Any) -> Job:
     return Job.objects.create(tenant=tenant, kind="chat", **fields)
+
+
+def endpoint(tenant: Tenant, **fields: Any) -> CallbackEndpoint:
+    return CallbackEndpoint.objects.create(tenant=tenant, url="https://site.example/in", url_hash=uuid4().hex, **fields)
+
+
+def callback(tenant: Tenant, **fields: Any) -> Callback:
+    values = {"type": "job.succeeded", "profile": "standard", "next_attempt_at": NOW, **fields}
+    return Callback.objects.create(tenant=tenant, endpoint=endpoint(tenant), **values)
+
+
+def inbound(tenant: Tenant, **fields: Any) -> InboundEvent:
+    return InboundEvent.objects.create(tenant=tenant, **{"source": "openai", "event_id": f"e-{tenant.pk}", **fields})
 
 
 def period(tenant: Tenant, **fields: Any) -> BudgetPeriod:
@@ -132,6 +150,15 @@ BROKEN: list[tuple[str, Callable[[Tenant], models.Model], dict[str, Any]]] = [
     ("wpai_job_ended_has_time", job, {"status": "succeeded"}),
     ("wpai_job_ended_has_time", job, {"finished_at": NOW}),
     ("wpai_job_ended_has_time", job, {"status": "other"}),
+    ("wpai_job_waiting_has_no_lease", job, {"waiting_for": 1}),
+    ("wpai_job_waiting_has_no_lease", job, {"status": "running", "lease_until": NOW, "waiting_for": 0}),
+    ("wpai_cred_app_password_has_user", credential("callback"), {"kind": "app_password"}),
+    ("wpai_cred_app_password_has_user", credential("callback"), {"username": "editor"}),
+    ("wpai_endpoint_disabled_has_reason", endpoint, {"disabled_at": NOW}),
+    ("wpai_endpoint_disabled_has_reason", endpoint, {"disabled_reason": "gone"}),
+    ("wpai_callback_pending_has_next", callback, {"next_attempt_at": None}),
+    ("wpai_callback_pending_has_next", callback, {"state": "dead"}),
+    ("wpai_callback_pending_has_next", callback, {"state": "delivered", "ended_at": NOW, "lease_until": NOW}),
     ("wpai_budget_not_negative", period, {"reserved_usd": Decimal(-1)}),
     ("wpai_budget_not_negative", period, {"spent_usd": Decimal(-1)}),
     ("wpai_budget_amount_not_negative", budget, {"amount_usd": Decimal("-0.0001")}),
@@ -165,6 +192,14 @@ UNIQUE: dict[str, Callable[[Tenant], object]] = {
         Chunk, tenant=tenant, document=Document.objects.get_or_create(tenant=tenant, source_id="p")[0], ordinal=0
     ),
     "wpai_job_idempotency_key": lambda tenant: twice(Job, tenant=tenant, kind="chat", idempotency_key="k"),
+    "wpai_job_place_in_batch": lambda tenant: twice(
+        Job, tenant=tenant, kind="chat", ordinal=1, parent=Job.objects.get_or_create(tenant=tenant, kind="batch")[0]
+    ),
+    "wpai_job_step_name": lambda tenant: twice(
+        JobStep, job=Job.objects.get_or_create(tenant=tenant, kind="chat")[0], name="answer", fence=1, sent_at=NOW
+    ),
+    "wpai_endpoint_url": lambda tenant: twice(CallbackEndpoint, tenant=tenant, url="https://a.example", url_hash="h"),
+    "wpai_inbound_event": lambda tenant: twice(InboundEvent, tenant=tenant, source="openai", event_id="e"),
     "wpai_budget_period": lambda tenant: twice(BudgetPeriod, tenant=tenant, kind="day", starts_at=NOW),
     "wpai_budget_once": lambda tenant: twice(Budget, tenant=tenant, **BUDGET),
     "wpai_budget_alert_once": lambda tenant: twice(BudgetAlert, tenant=tenant, **ALERT),
@@ -217,6 +252,8 @@ OWNED: dict[type[models.Model], Callable[[Tenant], models.Model]] = {
     Document: document,
     Chunk: chunk,
     Job: job,
+    CallbackEndpoint: endpoint,
+    Callback: callback,
     BudgetPeriod: period,
     Credential: credential("api_key"),
     PromptTemplate: template,
@@ -226,6 +263,7 @@ OWNED: dict[type[models.Model], Callable[[Tenant], models.Model]] = {
     IdempotentReply: reply,
     PairingCode: pairing_code,
     StreamSlot: slot,
+    InboundEvent: inbound,
 }
 
 
@@ -268,6 +306,7 @@ def test_every_row_can_be_shown_to_people() -> None:
     tenant = TenantFactory.create(name="")
     shown = [str(make(tenant)) for make in OWNED.values() if make is not chunk]
     shown += [str(tenant), str(SpentNonce(key="k")), str(RateWindow(key="k")), str(Chunk(document_id=1, ordinal=2))]
+    shown += [str(JobStep(name="answer", state="sent")), str(CallbackAttempt(number=1, status=200))]
     shown.append(str(Turn(ordinal=1, role="user")))
     shown.append(str(AuthFailureCount(hour=NOW, method="jwt", reason="expired", count=3)))
     assert all(shown)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from django_wp_ai.jobs import payload
 from django_wp_ai.models import AuthFailureCount, Chunk, Document, Job
 from tests.factories import TenantFactory
 
@@ -20,8 +21,8 @@ def job():
         tenant=TenantFactory(),
         kind="summary",
         status="failed",
-        input={"text": "canary-input"},
-        result={"text": "canary-result"},
+        input_sealed=payload.seal({"text": "canary-input"}),
+        result_sealed=payload.seal({"text": "canary-result"}),
         error_code="provider_error",
         callback_url="https://hooks.example.org/in?token=canary-token",
         started_at=now,
@@ -46,7 +47,7 @@ def test_a_job_that_runs_or_has_a_broken_callback_url_is_shown(admin_client):
 
 
 def test_the_url_can_not_search_what_jobs_do_not_show(admin_client, job):
-    assert admin_client.get(f"{BASE}/job/", {"input__icontains": "canary"}).status_code == 400
+    assert admin_client.get(f"{BASE}/job/", {"input_sealed__icontains": "canary"}).status_code == 400
 
 
 def test_documents_show_how_many_chunks_they_have(admin_client):

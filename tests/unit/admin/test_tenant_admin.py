@@ -29,6 +29,8 @@ FORM = {
     "cache_per_end_user": "on",
     "conversation_tokens": "4000",
     "conversation_days": "30",
+    "job_days": "30",
+    "job_retention": "delete",
     "moderation": "off",
 }
 INLINE = {

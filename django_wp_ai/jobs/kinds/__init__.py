@@ -1,0 +1,1 @@
+"""The kinds of jobs that come with the app, one file each."""
