@@ -19,7 +19,7 @@ from django_wp_ai.models import Chunk
 from django_wp_ai.models.site_policy import target_names, validate_aliases
 from django_wp_ai.providers.prices import check_settings as check_prices
 from django_wp_ai.providers.registry import providers
-from django_wp_ai.security.client_ip import is_within
+from django_wp_ai.security.client_ip import networks
 from django_wp_ai.security.nonces import is_shared
 from django_wp_ai.security.secrets import cipher
 
@@ -36,8 +36,8 @@ def check(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessag
         names = list(providers())
         cipher()
         check_prices()
-        for networks in (settings.trusted_proxies, settings.health_cidrs):
-            is_within("", networks)  # reads them
+        for cidrs in (settings.trusted_proxies, settings.health_cidrs, settings.outbound_allowed_networks):
+            networks(cidrs)
     except ImproperlyConfigured as error:
         return [Error(str(error), hint=f"See the configuration page for {SETTING}.", id="django_wp_ai.E001")]
     return [

@@ -64,6 +64,9 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()  # CIDRs whose X-Forwarded-For is believed
     health_cidrs: tuple[str, ...] = ()  # who may read health/*; empty: everyone
 
+    # Requests to URLs that tenants give
+    outbound_allowed_networks: tuple[str, ...] = ()  # CIDRs that every tenant's URLs may lead to, besides public ones
+
     # The host's own tools
     tool_max_steps: int = 8  # how often the model is asked in one request; the last time it gets no tools
     tool_max_usd: Decimal = Decimal("0.50")  # for all steps of a request together

@@ -64,5 +64,6 @@ DJANGO_WP_AI = {
     "ENCRYPTION_KEYS": ["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="],
     "CREDENTIAL_CACHE_S": 0.0,
     "CACHE_TIMEOUT_S": 5.0,  # a busy machine that runs tests is no dead cache
+    "OUTBOUND_ALLOWED_NETWORKS": ["127.0.0.0/8", "::1/128"],  # where the suite's own servers listen
     **json.loads(os.environ.get("TEST_WP_AI", "{}")),
 }

@@ -11,11 +11,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django_wp_ai.conf import settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[([^]]+)\](?::[0-9]+)?", re.ASCII)
 
 
 @lru_cache(maxsize=1024)
-def _networks(cidrs: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+def networks(cidrs: tuple[str, ...]) -> tuple[Network, ...]:
+    """Networks in CIDR notation; raises ImproperlyConfigured for what is none."""
     try:
         return tuple(ipaddress.ip_network(cidr) for cidr in cidrs)
     except ValueError as error:
@@ -33,8 +35,8 @@ def _address(text: str) -> Address | None:
 
 def is_within(ip: str, cidrs: tuple[str, ...]) -> bool:
     """Whether an address lies in one of the networks; False for what is no address."""
-    networks, address = _networks(cidrs), _address(ip)
-    return address is not None and any(address in network for network in networks)
+    known, address = networks(cidrs), _address(ip)
+    return address is not None and any(address in network for network in known)
 
 
 def client_ip(remote_addr: str, forwarded_for: str) -> str:
