@@ -13,12 +13,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import httpx2
+from asgiref.sync import async_to_sync
 from django.core.mail import EmailMessage
 from django.utils import timezone
 
 from django_wp_ai.models import BudgetAlert, Credential, Tenant
 from django_wp_ai.security import secrets, webhook_signatures
+from django_wp_ai.security.outbound import OutboundError, send
 
 logger = logging.getLogger("django_wp_ai.gateway")
 
@@ -61,9 +62,9 @@ def _deliver(alert: BudgetAlert) -> bool:
     return not missing
 
 
-def _tried(alert: BudgetAlert, send: Callable[[BudgetAlert], None]) -> bool:
+def _tried(alert: BudgetAlert, way: Callable[[BudgetAlert], None]) -> bool:
     try:
-        send(alert)
+        way(alert)
     except Undelivered as error:
         last = alert.attempts == len(WAITS)
         logger.log(
@@ -95,14 +96,20 @@ def _post(alert: BudgetAlert) -> None:
         timestamp=int(timezone.now().timestamp()),
     )
     try:
-        with httpx2.Client(timeout=TIMEOUT_S, follow_redirects=False) as client:
-            response = client.post(
-                alert.tenant.alert_url, content=body, headers={**headers, "content-type": "application/json"}
-            )
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise Undelivered(f"the alert URL can't be reached ({type(error).__name__}).") from error
-    if not response.is_success:
-        raise Undelivered(f"the alert URL answered {response.status_code}.")
+        reply = async_to_sync(send)(
+            "POST",
+            alert.tenant.alert_url,
+            headers={**headers, "content-type": "application/json"},
+            body=body,
+            allowed_hosts=alert.tenant.callback_hosts,
+            max_bytes=0,
+            timeout_s=TIMEOUT_S,
+            excerpt=True,
+        )
+    except OutboundError as error:
+        raise Undelivered(f"the alert URL can't be reached ({error.code}).") from error
+    if not 200 <= reply.status < 300:
+        raise Undelivered(f"the alert URL answered {reply.status}.")
 
 
 def _callback_secrets(tenant: Tenant) -> list[str]:

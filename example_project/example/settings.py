@@ -102,6 +102,7 @@ DJANGO_WP_AI = {
     "ENCRYPTION_KEYS": names("DJANGO_WP_AI_ENCRYPTION_KEYS"),
     "TRUSTED_PROXIES": names("TRUSTED_PROXIES"),
     "HEALTH_CIDRS": names("HEALTH_CIDRS"),
+    "OUTBOUND_ALLOWED_NETWORKS": names("OUTBOUND_ALLOWED_NETWORKS"),
     **providers.from_environment(),
 }
 # The tenant that the page at / chats as. Empty: the page explains itself and chats with nobody, at nobody's cost.

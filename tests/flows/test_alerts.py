@@ -188,6 +188,20 @@ def test_what_can_not_be_reached_or_signed_is_tried_again_and_holds_no_other_up(
     assert not mail.outbox
 
 
+def test_an_alert_url_leads_into_a_private_network_only_for_the_tenants_own_hosts(
+    receiver: Receiver, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.DJANGO_WP_AI = {**settings.DJANGO_WP_AI, "OUTBOUND_ALLOWED_NETWORKS": []}
+    stranger = TenantFactory(alert_url=receiver.url)
+    neighbour = TenantFactory(alert_url=receiver.url, callback_hosts=["127.0.0.1"])
+    for tenant in (stranger, neighbour):
+        make_credential("callback", tenant=tenant)
+        alert(tenant)
+    assert alerts.send_pending() == 1
+    assert [json.loads(body)["data"]["tenant"] for _, body in receiver.received] == [neighbour.slug]
+    assert "can't be reached (url_refused)" in caplog.text
+
+
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_once_send_each_alert_once(receiver: Receiver) -> None:
     tenant = TenantFactory(alert_url=receiver.url)

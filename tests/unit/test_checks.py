@@ -50,6 +50,7 @@ WP_AI = {
         {"PRICES": {"openai:x": {"input": "one", "output": "2"}}},
         {"TRUSTED_PROXIES": ["10.0.0.0/99"]},
         {"HEALTH_CIDRS": ["localhost"]},
+        {"OUTBOUND_ALLOWED_NETWORKS": ["127.0.0.1/8"]},
     ],
     "E002": [
         {"MODEL_ALIASES": {"fast": "gpt-4o"}},

@@ -60,6 +60,13 @@ def test_only_conf_reads_the_hosts_setting() -> None:
     assert readers <= {"conf.py"}
 
 
+@pytest.mark.parametrize("path", modules(""), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nobody_fetches_a_url_with_the_standard_library(path: Path) -> None:
+    clients = ("urllib.request.", "http.client", "ftplib", "xmlrpc", "telnetlib", "smtplib")
+    harmless = {"urllib.request.getproxies"}  # reads the environment
+    assert not [name for name in imports(path) if f"{name}.".startswith(clients) and name not in harmless]
+
+
 def test_no_file_is_longer_than_a_reader_takes_in() -> None:
     long = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in modules("")}
     assert {name: lines for name, lines in long.items() if lines > 300 and not re.match(r"\d{4}_", name)} == {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import zlib
 
 import aiohttp
@@ -21,13 +20,13 @@ MESSAGES = {
     "reply_invalid": "The reply is not valid HTTP, or encoded in a way that is not understood.",
 }
 
-#: The first that fits. Up to ``tls_failed`` nothing of the request was sent.
+#: The first that fits. After ``connect_failed`` and ``tls_failed`` nothing of the request was sent.
 _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (TimeoutError, "timeout"),
     (aiohttp.ClientSSLError, "tls_failed"),
     (aiohttp.ClientConnectorError, "connect_failed"),
     (aiohttp.InvalidURL, "url_refused"),
-    ((aiohttp.ClientConnectionError, OSError, ssl.SSLError), "connection_lost"),
+    ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError), "connection_lost"),
     ((aiohttp.ClientError, zlib.error), "reply_invalid"),
 )
 TRANSLATED = (TimeoutError, aiohttp.ClientError, OSError, zlib.error)

@@ -128,6 +128,7 @@ def _start_services(data: DataDir, children: Children, services: dict[str, Postg
         "DJANGO_WP_AI_ENCRYPTION_KEYS": kept["encryption_key"],
         "ALLOWED_HOSTS": ",".join(filter(None, ["localhost", HOST, "[::1]", os.environ.get("ALLOWED_HOSTS")])),
         "PUBLIC_HTTPS": "0",
+        "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",  # the site that callbacks go to runs here too
         "STATIC_ROOT": "",
         "HOME_PAGE_TENANT": TENANT,
     }
