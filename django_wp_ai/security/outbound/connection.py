@@ -14,7 +14,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from django_wp_ai.security.client_ip import Address
 
-HEAD_LINE_BYTES = 8190  # of the status line, and of each header; there may be 128
+HEAD_LINE_BYTES = 8190  # of the status line, and of each header
+HEAD_LINES = 128
 BUFFERED_BYTES = 64 * 1024
 
 
@@ -75,6 +76,7 @@ def session_to(addresses: tuple[Address, ...]) -> aiohttp.ClientSession:
         read_bufsize=BUFFERED_BYTES,
         max_line_size=HEAD_LINE_BYTES,
         max_field_size=HEAD_LINE_BYTES,
+        max_headers=HEAD_LINES,
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
     )
 
