@@ -60,7 +60,7 @@ async def listening(
         talks.add(task)
         listener.connections += 1
         try:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 listener.requests.append(await _request(reader, with_body=reads_body))
                 await (answer or replying(OK))(reader, writer)
         finally:
