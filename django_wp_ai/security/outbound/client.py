@@ -39,6 +39,14 @@ class OutboundReply:
     sha256: str = ""  # of a download, in hex
 
 
+class _NotWritten(Exception):
+    """The file's error, kept apart from those of the connection."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+
 Read = Callable[[ClientResponse], Awaitable[bool]]
 
 
@@ -82,22 +90,29 @@ async def download(
 ) -> OutboundReply:
     """GET into a file, 64 KiB at a time; a reply that is no 2xx is returned with its body unread.
 
-    After an OutboundError the file holds a part. Writes are made on the loop's thread: give it a local file.
+    After an OutboundError the file holds a part; an OSError is the file's. Writes are made on the loop's thread: give
+    it a local file.
     """
     digest, size = hashlib.sha256(), 0
 
     def write(piece: bytes) -> None:
         nonlocal size
-        to.write(piece)
+        try:
+            to.write(piece)
+        except OSError as error:
+            raise _NotWritten(error) from error
         digest.update(piece)
         size += len(piece)
 
     async def keep(response: ClientResponse) -> bool:
-        return response.ok and await take(response, max_bytes=max_bytes, cut=False, write=write)
+        return 200 <= response.status < 300 and await take(response, max_bytes=max_bytes, cut=False, write=write)
 
     allow = AllowList.of(allowed_hosts)
     first = first_hop("GET", read(url, allow), headers, b"")
-    reply = await _exchange(first, allow, keep, timeout_s=timeout_s, max_redirects=max_redirects)
+    try:
+        reply = await _exchange(first, allow, keep, timeout_s=timeout_s, max_redirects=max_redirects)
+    except _NotWritten as failed:
+        raise failed.error from None
     return replace(reply, size_bytes=size, sha256=digest.hexdigest())
 
 
@@ -112,13 +127,11 @@ async def _exchange(hop: Hop, allow: AllowList, keep: Read, *, timeout_s: float,
 
 
 async def _followed(hop: Hop, allow: AllowList, keep: Read, max_redirects: int) -> OutboundReply:
-    for left in range(max_redirects, -1, -1):
+    for _ in range(max_redirects + 1):
         found = await _once(hop, allow, keep, follows=max_redirects > 0)
         if isinstance(found, OutboundReply):
             return found
         hop = found
-        if not left:
-            break
     raise OutboundError("too_many_redirects")
 
 
@@ -135,6 +148,8 @@ async def _once(hop: Hop, allow: AllowList, keep: Read, *, follows: bool) -> Out
             allow_redirects=False,
         )
         try:
+            if response.status < 200:  # another protocol begins, which nobody asked for
+                raise OutboundError("reply_invalid")
             following = next_hop(hop, response, allow) if follows else None
             if following is not None:
                 return following

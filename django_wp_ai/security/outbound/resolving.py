@@ -13,7 +13,7 @@ from django_wp_ai.security.outbound.addresses import may_reach
 from django_wp_ai.security.outbound.destination import AllowList, Destination
 from django_wp_ai.security.outbound.errors import OutboundError
 
-THREADS = 16  # look-ups at the same time: a foreign name server that answers slowly holds up foreign names only
+THREADS = 64  # look-ups at the same time: a foreign name server that answers slowly holds up foreign names only
 
 
 async def resolve(destination: Destination, allow: AllowList) -> tuple[Address, ...]:

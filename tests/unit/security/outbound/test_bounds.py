@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import io
 import tracemalloc
@@ -229,11 +230,23 @@ async def test_a_download_that_is_too_large_stops_at_the_limit() -> None:
     assert len(file.getvalue()) <= 1000
 
 
-async def test_an_error_page_is_not_downloaded() -> None:
-    async with listening(replying(b"HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\nsorry")) as listener:
+@pytest.mark.parametrize("status", [300, 404, 500])
+async def test_only_the_file_itself_is_written(status: int) -> None:
+    page = f"HTTP/1.1 {status} No\r\nContent-Length: 5\r\n\r\nsorry"
+    async with listening(replying(page.encode())) as listener:
         file = io.BytesIO()
         reply = await download(listener.url(), to=file, max_bytes=100, timeout_s=60)
-    assert (reply.status, reply.size_bytes, file.getvalue()) == (404, 0, b"")
+    assert (reply.status, reply.size_bytes, file.getvalue()) == (status, 0, b"")
+
+
+async def test_a_full_disk_is_not_taken_for_a_lost_connection() -> None:
+    class Full(_Counting):
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with listening() as listener:
+        with Full() as file, pytest.raises(OSError, match="No space left"):
+            await download(listener.url(), to=file, max_bytes=100, timeout_s=60)
 
 
 class _Counting(io.RawIOBase):

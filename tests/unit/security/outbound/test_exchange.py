@@ -191,6 +191,7 @@ async def test_nobody_listening_is_no_connection() -> None:
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "reply_invalid"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12", "reply_invalid"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx", "reply_invalid"),
         (b"SSH-2.0-OpenSSH_9.9\r\n\r\n", "reply_invalid"),
         (b"\x00" * 100, "reply_invalid"),
     ],
