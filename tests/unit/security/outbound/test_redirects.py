@@ -29,7 +29,7 @@ def loopback(allow_networks: Callable[..., None]) -> None:
 
 async def test_where_none_is_allowed_a_redirect_is_the_reply() -> None:
     async with listening() as there, listening(redirecting(there.url())) as here:
-        reply = await send("POST", here.url(), body=b"x", max_bytes=10, timeout_s=10)
+        reply = await send("POST", here.url(), body=b"x", max_bytes=10, timeout_s=60)
         assert (reply.status, reply.headers["location"], reply.url) == (302, there.url(), here.url())
         assert not there.connections
 
@@ -42,7 +42,7 @@ async def test_it_is_followed_within_a_site_with_all_headers_and_no_cookie_of_it
         writer.write(head.encode() if len(here.requests) == 1 else OK)
 
     async with listening(answer) as here:
-        reply = await send("GET", here.url("/here"), headers=SECRET, max_bytes=10, timeout_s=10, max_redirects=1)
+        reply = await send("GET", here.url("/here"), headers=SECRET, max_bytes=10, timeout_s=60, max_redirects=1)
         assert (reply.body, reply.url) == (b"ok", here.url("/there?a=b"))
         assert {name.lower() for name in SECRET} <= set(here.headers)
         assert here.headers["cookie"] == "a=b"
@@ -51,7 +51,7 @@ async def test_it_is_followed_within_a_site_with_all_headers_and_no_cookie_of_it
 async def test_another_site_gets_neither_authorization_nor_signatures() -> None:
     async with listening() as there, listening(redirecting(there.url())) as here:
         headers = {**SECRET, **HARMLESS}
-        reply = await send("GET", here.url(), headers=headers, max_bytes=10, timeout_s=10, max_redirects=1)
+        reply = await send("GET", here.url(), headers=headers, max_bytes=10, timeout_s=60, max_redirects=1)
         assert reply.url == there.url()
         assert {name.lower() for name in SECRET} <= set(here.headers)
         assert not {name.lower() for name in SECRET} & set(there.headers)
@@ -80,7 +80,7 @@ async def test_a_redirect_to_what_a_url_may_not_be_is_refused(location: str) -> 
         listening(redirecting(location.replace("{}", str(there.port)))) as here,
     ):
         with pytest.raises(OutboundError) as failed:
-            await send("GET", here.url(), max_bytes=10, timeout_s=10, max_redirects=3)
+            await send("GET", here.url(), max_bytes=10, timeout_s=60, max_redirects=3)
         assert failed.value.code == "url_refused"
         assert (here.connections, there.connections) == (1, 0)
 
@@ -88,7 +88,7 @@ async def test_a_redirect_to_what_a_url_may_not_be_is_refused(location: str) -> 
 async def test_a_site_that_redirects_for_ever_is_left() -> None:
     async with listening(redirecting("/again")) as here:
         with pytest.raises(OutboundError) as failed:
-            await send("GET", here.url(), max_bytes=10, timeout_s=10, max_redirects=3)
+            await send("GET", here.url(), max_bytes=10, timeout_s=60, max_redirects=3)
         assert failed.value.code == "too_many_redirects"
         assert here.connections == 4
 
@@ -110,7 +110,7 @@ async def test_a_redirect_changes_the_method_as_browsers_do(method: str, status:
         body = b"" if method == "HEAD" else b"body"
         headers = {"Content-Type": "text/plain"}
         with pytest.raises(OutboundError):  # this site knows nothing else
-            await send(method, here.url(), headers=headers, body=body, max_bytes=10, timeout_s=10, max_redirects=1)
+            await send(method, here.url(), headers=headers, body=body, max_bytes=10, timeout_s=60, max_redirects=1)
         head, _, came = here.requests[-1].partition(b"\r\n\r\n")
     assert head.split()[0] == sent.encode()
     assert came == (body if sent == method else b"")
@@ -121,7 +121,7 @@ async def test_a_redirect_changes_the_method_as_browsers_do(method: str, status:
 async def test_a_body_is_not_carried_to_another_site(status: int) -> None:
     async with listening() as there, listening(redirecting(there.url(), status)) as here:
         with pytest.raises(OutboundError) as failed:
-            await send("POST", here.url(), body=b"body", max_bytes=10, timeout_s=10, max_redirects=1)
+            await send("POST", here.url(), body=b"body", max_bytes=10, timeout_s=60, max_redirects=1)
         assert failed.value.code == "url_refused"
         assert not there.connections
 
@@ -129,6 +129,6 @@ async def test_a_body_is_not_carried_to_another_site(status: int) -> None:
 @pytest.mark.parametrize("status", [300, 304, 305])
 async def test_other_replies_of_that_class_are_not_followed(status: int) -> None:
     async with listening() as there, listening(redirecting(there.url(), status)) as here:
-        reply = await send("GET", here.url(), max_bytes=10, timeout_s=10, max_redirects=3)
+        reply = await send("GET", here.url(), max_bytes=10, timeout_s=60, max_redirects=3)
         assert reply.status == status
         assert not there.connections

@@ -39,7 +39,7 @@ async def test_the_server_is_told_the_name_and_proves_it(trusted: Authority, spe
     context, told = trusted.server(name), []
     context.sni_callback = lambda _, server_name, __: told.append(server_name)
     async with listening(tls=context) as listener:
-        reply = await send("GET", listener.url(host=spelling), max_bytes=10, timeout_s=10)
+        reply = await send("GET", listener.url(host=spelling), max_bytes=10, timeout_s=60)
     assert reply.body == b"ok"
     assert told == [name]
     assert listener.headers["host"] == f"{name}:{listener.port}"
@@ -86,7 +86,7 @@ async def test_a_server_without_tls_is_a_clean_failure() -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(OutboundError) as failed:
-            await send("GET", f"https://site.test:{port}/", max_bytes=10, timeout_s=10)
+            await send("GET", f"https://site.test:{port}/", max_bytes=10, timeout_s=60)
     assert failed.value.code == "tls_failed"
 
 
@@ -94,7 +94,7 @@ async def test_a_redirect_leads_from_http_to_https_and_not_back(trusted: Authori
     async with listening(tls=trusted.server("site.test")) as safe:
         to_safe = safe.url(host="site.test")
         async with listening(redirecting(to_safe)) as plain:
-            reply = await send("GET", plain.url(), max_bytes=10, timeout_s=10, max_redirects=1)
+            reply = await send("GET", plain.url(), max_bytes=10, timeout_s=60, max_redirects=1)
             assert (reply.body, reply.url) == (b"ok", to_safe)
     async with listening() as plain:
         context = trusted.server("site.test")
@@ -117,7 +117,7 @@ async def code_of(listener: Listener, *, allowed_hosts: list[str] | None = None,
             listener.url(host="site.test"),
             allowed_hosts=allowed_hosts or [],
             max_bytes=10,
-            timeout_s=10,
+            timeout_s=60,
             max_redirects=max_redirects,
         )
     return failed.value.code
