@@ -163,15 +163,15 @@ def _name(key: str) -> str:
 
 
 def _read(name: str) -> bytes | None:
-    cache, shared = caches[settings.cache_alias], shared_cache()
+    shared = shared_cache()
     if shared.runs_scripts:
         try:
-            found: bytes | None = shared.run(_GET, [str(cache.make_key(name))], [])
+            found: bytes | None = shared.run(_GET, [shared.key(name)], [])
         except CacheUnavailable:
             return None
         return found
     try:
-        text = cache.get(name)
+        text = caches[settings.cache_alias].get(name)
     except Exception as error:  # noqa: BLE001 - whatever a cache client raises, there is no answer
         logger.warning("The cache gave no answer: %s.", type(error).__name__)
         return None
@@ -179,12 +179,12 @@ def _read(name: str) -> bytes | None:
 
 
 def _write(name: str, text: str, ttl_s: int) -> None:
-    cache, shared = caches[settings.cache_alias], shared_cache()
+    shared = shared_cache()
     try:
         if shared.runs_scripts:
-            shared.run(_SET, [str(cache.make_key(name))], [text, ttl_s])
+            shared.run(_SET, [shared.key(name)], [text, ttl_s])
         else:
-            cache.set(name, text, timeout=ttl_s)
+            caches[settings.cache_alias].set(name, text, timeout=ttl_s)
     except CacheUnavailable:
         return
     except Exception as error:  # noqa: BLE001 - whatever a cache client raises, the answer is not kept

@@ -17,7 +17,6 @@ import time
 import uuid
 from typing import Any
 
-from django.core.cache import caches
 from django.core.signals import setting_changed
 
 from django_wp_ai.conf import settings
@@ -177,9 +176,8 @@ def _ask(provider_name: str, script: Script, now: float | None, *arguments: str 
 
 
 def _keys(provider_name: str) -> list[str]:
-    cache = caches[settings.cache_alias]
     names = [f"django_wp_ai:breaker:{{{provider_name}}}:{part}" for part in ("state", "failures")]
-    return [str(cache.make_key(name)) for name in names]
+    return [shared_cache().key(name) for name in names]
 
 
 def _circuit(provider_name: str) -> Circuit:

@@ -11,12 +11,14 @@ rest of a call. How one statement can be right under concurrency:
 * Settling changes the usage row first: who comes second finds it settled and touches no counter.
 
 Both read whether every counter they were told of exists; an id that a process remembers may be of a row that is gone.
+
+Values go beside the statement, all of them as text, and the server reads each as its column's type. So a statement is
+the same one whatever its values are, and where the host sets psycopg's ``prepare_threshold``, its plan is made once.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
@@ -35,10 +37,10 @@ _COLUMNS = """
 _VALUES = """
     %(call_id)s, %(tenant_id)s, %(credential_id)s, 'pending', %(route)s, %(provider)s, %(model)s, %(end_user)s,
     %(plugin)s, %(request_id)s, %(trace_id)s, %(step)s, %(prompt_template)s, %(streamed)s, false, false, 0, 0, 0, 0, 0,
-    '', '', %(held_periods)s::jsonb, %(created_at)s::timestamptz
+    '', '', to_jsonb(%(ids)s::bigint[]), %(created_at)s, %(amount)s::numeric
 """
 
-_OPEN = f"INSERT INTO django_wp_ai_usageevent ({_COLUMNS}) VALUES ({_VALUES}, NULL)"  # noqa: S608 - our own columns
+_OPEN = f"INSERT INTO django_wp_ai_usageevent ({_COLUMNS}) VALUES ({_VALUES})"  # noqa: S608 - our own columns
 
 _OPEN_WITHIN_BUDGETS = f"""
 WITH asked AS (
@@ -58,10 +60,10 @@ WITH asked AS (
     WHERE period.id = locked.id AND verdict.opens
 ), opened AS (
     INSERT INTO django_wp_ai_usageevent ({_COLUMNS})
-    SELECT {_VALUES}, %(amount)s::numeric FROM verdict WHERE opens
+    SELECT {_VALUES} FROM verdict WHERE opens
 )
 SELECT verdict.opens, locked.id, locked.fits, locked.spent_usd, locked.reserved_usd
-FROM verdict LEFT JOIN locked ON true
+FROM verdict LEFT JOIN locked ON NOT verdict.opens
 """  # noqa: S608 - our own columns
 
 _SETTLE = """
@@ -104,41 +106,48 @@ FROM known LEFT JOIN charged ON true
 
 def open_row(row: Mapping[str, Any], holds: Sequence[Hold], amount_usd: Decimal | None) -> Opened:
     """Write a pending row if ``amount_usd`` fits every budget of ``holds``, and hold it in them."""
-    values = {**row, "held_periods": json.dumps([hold.pk for hold in holds])}
+    ids = [hold.pk for hold in holds]
+    values = {**row, "ids": _array(ids), "amount": amount_usd if holds else None}
     if not holds:
         _run(_OPEN, values)
         return Opened(True)
-    values |= {"ids": [hold.pk for hold in holds], "budgets": [hold.within_usd for hold in holds], "amount": amount_usd}
-    rows = _run(_OPEN_WITHIN_BUDGETS, values)
+    rows = _run(_OPEN_WITHIN_BUDGETS, values | {"budgets": _array(hold.within_usd for hold in holds)})
     if rows[0][0]:
         return Opened(True)
     found = {pk: (fits, spent, reserved) for _, pk, fits, spent, reserved in rows if pk is not None}
     return Opened(
         False,
-        missing=tuple(hold.pk for hold in holds if hold.pk not in found),
+        missing=tuple(pk for pk in ids if pk not in found),
         refused={pk: (spent, reserved) for pk, (fits, spent, reserved) in found.items() if not fits},
     )
 
 
 def settle_row(call_id: UUID, changes: Mapping[str, Any], charges: Sequence[Charge]) -> Settled:
     """Turn a pending row into a settled one and charge its counters; nothing where it is settled, or one is missing."""
-    ids = [charge.pk for charge in charges]
     values = {
         **changes,
         "call_id": call_id,
-        "ids": ids,
-        "spent": [charge.spent_usd for charge in charges],
-        "released": [charge.released_usd for charge in charges],
+        "ids": _array(charge.pk for charge in charges),
+        "spent": _array(charge.spent_usd for charge in charges),
+        "released": _array(charge.released_usd for charge in charges),
     }
     rows = _run(_SETTLE, values)
     complete, mine = rows[0][:2]
     return Settled(bool(mine), complete=complete, spent={pk: spent for _, _, pk, spent in rows if pk is not None})
 
 
+def _array(values: Iterable[int | Decimal]) -> str:
+    return f"{{{','.join(map(str, values))}}}"
+
+
 def _run(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    from psycopg import Cursor
+
     alias = router.db_for_write(UsageEvent)
     connection = connections[alias]
+    texts = {name: None if value is None else str(value) for name, value in values.items()}
     # A statement needs no transaction; one that a caller has must survive a statement that fails.
     with transaction.atomic(alias) if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.cursor = Cursor(connection.connection)  # Django's writes values into the statement
+        cursor.execute(statement, texts)
         return cursor.fetchall() if cursor.description else []

@@ -6,9 +6,6 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 
-from django.core.cache import caches
-
-from django_wp_ai.conf import settings
 from django_wp_ai.policy.limits import Limit, LimitStatus, RateDecision, Reading, decide
 from django_wp_ai.shared_cache import Script, shared_cache
 
@@ -196,5 +193,4 @@ def _keys(key: str, limits: Sequence[Limit]) -> list[str]:
     """Keys of the windows and of the call; the braces keep them on one server of a Redis cluster."""
     who = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     names = [limit.window for limit in limits] + [f"call:{uuid.uuid4().hex}"]
-    cache = caches[settings.cache_alias]
-    return [str(cache.make_key(f"django_wp_ai:rate:{{{who}}}:{name}")) for name in names]
+    return [shared_cache().key(f"django_wp_ai:rate:{{{who}}}:{name}") for name in names]

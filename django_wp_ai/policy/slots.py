@@ -15,12 +15,10 @@ import threading
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from django.core.cache import caches
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from django_wp_ai.conf import settings
 from django_wp_ai.exceptions import RateLimited
 from django_wp_ai.models import StreamSlot, Tenant
 from django_wp_ai.shared_cache import CacheUnavailable, Script, shared_cache
@@ -145,7 +143,7 @@ def _hold_in_cache(tenant: Tenant, call_id: UUID, limit: int | None, now: float 
 
 
 def _key(tenant: Tenant) -> str:
-    return str(caches[settings.cache_alias].make_key(f"django_wp_ai:streams:{tenant.pk}"))
+    return shared_cache().key(f"django_wp_ai:streams:{tenant.pk}")
 
 
 def _hold_row(tenant: Tenant, call_id: UUID, limit: int | None, now: float | None) -> bool:

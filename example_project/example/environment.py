@@ -72,7 +72,7 @@ def database(url: str, *, pool_size: int = 0) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(host),
         "PORT": str(port or ""),
-        "OPTIONS": {"connect_timeout": 5} | options,
+        "OPTIONS": {"connect_timeout": 5, "prepare_threshold": 2} | options,
     }
     if pool_size:
         settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10}

@@ -21,7 +21,8 @@ from tests.servers import free_port
 from tests.services import redis_url
 
 ROOT = Path(__file__).resolve().parents[2]
-POOL = {"min_size": 1, "max_size": 20, "timeout": 10}  # as the example project has it
+#: As the example project has it.
+DATABASE_OPTIONS = {"pool": {"min_size": 1, "max_size": 20, "timeout": 10}, "prepare_threshold": 2}
 
 
 class Cores:
@@ -109,7 +110,7 @@ def vendor() -> Iterator[Server]:
 def app(cores: Cores, options: dict[str, Any]) -> Iterator[Server]:
     """The site under test under uvicorn, with these ``DJANGO_WP_AI`` options, on the tested core."""
     port = free_port()
-    database = {**connection.settings_dict, "OPTIONS": {"pool": POOL}}
+    database = {**connection.settings_dict, "OPTIONS": DATABASE_OPTIONS}
     environment = {
         "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings",
         "TEST_DATABASE": json.dumps(database),

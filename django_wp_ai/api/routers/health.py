@@ -70,7 +70,7 @@ def _ask_cache() -> None:
     """Write and read; a Redis that hangs is not waited for, or probes alone would use up all threads."""
     cache, shared = caches[settings.cache_alias], shared_cache()
     if shared.runs_scripts:
-        shared.run(_KEEPS, [str(cache.make_key(_KEY))], [])
+        shared.run(_KEEPS, [shared.key(_KEY)], [])
         return
     cache.set(_KEY, 1, timeout=10)
     if cache.get(_KEY) != 1:
