@@ -16,7 +16,8 @@ import queue
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from contextlib import suppress
+from contextvars import Context, ContextVar, copy_context
 from functools import cache, partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -45,14 +46,37 @@ async def in_thread(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) 
 
 async def in_pool(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """As ``in_thread``, but never on a thread that serves a request and may be busy with its slow client."""
-    bound = partial(copy_context().run, _with_connections, partial(call, *args, **kwargs))
-    return await asyncio.get_running_loop().run_in_executor(_db_pool(), bound)
+    return await _hop(_db_pool(), partial(call, *args, **kwargs))
 
 
 async def in_tool_thread(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking host code that may hang: on threads of its own, so that it holds up nobody's database work."""
-    bound = partial(copy_context().run, _with_connections, partial(call, *args, **kwargs))
-    return await asyncio.get_running_loop().run_in_executor(_tool_pool(), bound)
+    return await _hop(_tool_pool(), partial(call, *args, **kwargs))
+
+
+def _hop(pool: ThreadPoolExecutor, call: Callable[[], T]) -> asyncio.Future[T]:
+    """``run_in_executor`` with the caller's context, for half of its price: the outcome goes straight to the loop."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[T] = loop.create_future()
+    pool.submit(_work, loop, outcome, copy_context(), call)
+    return outcome
+
+
+def _work(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[T], context: Context, call: Callable[[], T]) -> None:
+    if outcome.cancelled():  # nobody waits any more, and nothing has begun
+        return
+    tell: Callable[[], None]
+    try:
+        tell = partial(outcome.set_result, context.run(_with_connections, call))
+    except BaseException as error:  # noqa: BLE001 - carried to the awaiting flow
+        tell = partial(outcome.set_exception, error)
+    with suppress(RuntimeError):  # the loop ended meanwhile
+        loop.call_soon_threadsafe(_unless_cancelled, outcome, tell)
+
+
+def _unless_cancelled(outcome: asyncio.Future[T], tell: Callable[[], None]) -> None:
+    if not outcome.cancelled():
+        tell()
 
 
 def _with_connections(call: Callable[[], T]) -> T:

@@ -11,11 +11,10 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.redis import RedisCache
 from django.core.signals import setting_changed
 from django_redis import get_redis_connection
@@ -58,9 +57,9 @@ class Script:
 class SharedCache:
     """One cache alias of this process: its bounded client and the breaker before it."""
 
-    def __init__(self, cache: BaseCache, client: Redis | None) -> None:
-        self._cache = cache
+    def __init__(self, client: Redis | None, make_key: Callable[[str], Any] = str) -> None:
         self._client = client
+        self._make_key = make_key
         self._open_until_s = 0.0
         self._lock = threading.Lock()
 
@@ -71,7 +70,7 @@ class SharedCache:
 
     def key(self, name: str) -> str:
         """As the host's cache writes keys: with its prefix and version."""
-        return str(self._cache.make_key(name))
+        return str(self._make_key(name))
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """The script's result; raises CacheUnavailable within two timeouts."""
@@ -131,7 +130,7 @@ def shared_cache(alias: str | None = None) -> SharedCache:
     found = _shared.get(alias)
     if found is None:
         with _shared_lock:
-            found = _shared.setdefault(alias, SharedCache(caches[alias], _bounded(_host_client(alias))))
+            found = _shared.setdefault(alias, SharedCache(_bounded(_host_client(alias)), caches[alias].make_key))
     return found
 
 

@@ -21,7 +21,7 @@ from django_wp_ai.providers import options, server_events
 from django_wp_ai.providers.base import Provider
 from django_wp_ai.providers.failures import Reported
 from django_wp_ai.providers.prepared import Prepared, SdkClient, prepare
-from django_wp_ai.providers.transport import transport
+from django_wp_ai.providers.transport import Answer, Connections, connections
 
 logger = logging.getLogger("django_wp_ai.providers")
 
@@ -74,7 +74,7 @@ class HostedProvider(Provider, Generic[ClientT]):
         self.max_concurrency = options.count(name, config, "max_concurrency", self.max_connections)
         self.no_sampling_models = options.names(name, config, "no_sampling_models", self.default_no_sampling_models)
         self._prepared: dict[tuple[str, str], Prepared] = {}
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = WeakKeyDictionary()
+        self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Connections] = WeakKeyDictionary()
         self._connecting = threading.Lock()  # loops of other threads may connect at the same time
 
     @property
@@ -93,53 +93,49 @@ class HostedProvider(Provider, Generic[ClientT]):
         """What in a body changes the address it is sent to."""
         return ""
 
-    def client(self) -> httpx2.AsyncClient:
-        """The running loop's connections; raises ProviderUnavailable without a key."""
+    def _connections(self) -> Connections:
+        """The running loop's; raises ProviderUnavailable without a key."""
         loop = asyncio.get_running_loop()
-        found = self._clients.get(loop)
+        found = self._open.get(loop)
         if found is not None:
             return found
         if self.missing_key:
             raise ProviderUnavailable("No API key is configured for this provider.")
-        made = httpx2.AsyncClient(
-            timeout=self.timeout,
-            limits=httpx2.Limits(max_connections=self.max_connections, max_keepalive_connections=self.max_connections),
-            follow_redirects=False,
-            transport=transport(max_connections=self.max_connections),
-        )
+        made = connections(timeout=self.timeout, max_connections=self.max_connections)
         with self._connecting:
-            for closed in [other for other in self._clients if other.is_closed()]:
-                del self._clients[closed]  # a client refers to its loop, so the weak key alone would keep both
-            self._clients[loop] = made
+            for closed in [other for other in self._open if other.is_closed()]:
+                del self._open[closed]  # connections refer to their loop, so the weak key alone would keep both
+            self._open[loop] = made
         return made
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> Any:
         """The whole answer to a POST; raises Reported, and httpx2's errors."""
         async with asyncio.timeout(self.deadline_s):
-            response = await self._send(path, body)
-            return json.loads(await response.aread())
+            answer = await self._send(path, body)
+            return json.loads(await answer.aread())
 
     async def events(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         """The events of the answer to a POST; closing the generator closes the connection."""
-        response = await self._send(path, body)
+        answer = await self._send(path, body)
         try:
-            async for event in server_events.events(response):
+            async for event in server_events.events(answer):
                 yield event
         finally:
-            await response.aclose()
+            await answer.aclose()
 
-    async def _send(self, path: str, body: Mapping[str, Any]) -> httpx2.Response:
-        client = self.client()
-        response = await client.send(
-            (await self._as_the_sdk_would(path, body)).request(body, self.timeout), stream=True
-        )
-        if response.status_code < 300:
-            return response
+    async def _send(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Raises ValueError for what is no JSON."""
+        to_vendor = self._connections()
+        prepared = await self._as_the_sdk_would(path, body)
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        answer = await to_vendor.post(prepared.url, prepared.fields, content)
+        if answer.status_code < 300:
+            return answer
         try:
-            error = json.loads(await response.aread())
+            error = json.loads(await answer.aread())
         except ValueError:
             error = None
-        raise Reported(error, status=response.status_code, headers=response.headers)
+        raise Reported(error, status=answer.status_code, headers=answer.headers)
 
     async def _as_the_sdk_would(self, path: str, body: Mapping[str, Any]) -> Prepared:
         key = (path, self.addressed_by(body))
@@ -153,9 +149,9 @@ class HostedProvider(Provider, Generic[ClientT]):
 
     async def aclose(self) -> None:
         """Release the connections of the running loop; the next call opens new ones."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        found = self._open.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            await found.aclose()
 
     def reported(self, usage: Usage) -> Usage | None:
         """``usage`` as a vendor reported it; None when its numbers can't be counts of tokens."""

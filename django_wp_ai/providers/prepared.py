@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx2
 
-PER_REQUEST = frozenset({"content-length", "transfer-encoding", "host"})
+from django_wp_ai.providers.transport import ACCEPT_ENCODING
+
+PER_REQUEST = frozenset({"content-length", "transfer-encoding", "host", "accept-encoding"})
 
 
 class SdkClient(Protocol):
@@ -24,17 +25,10 @@ class SdkClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Where the requests of one kind go, and their headers: key, version, user agent and the like."""
+    """Where the requests of one kind go, and their header fields: key, version, user agent and the like."""
 
-    url: httpx2.URL
-    headers: httpx2.Headers
-
-    def request(self, body: Mapping[str, Any], timeout: httpx2.Timeout) -> httpx2.Request:
-        """A request with this body; raises ValueError for what is no JSON."""
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        return httpx2.Request(
-            "POST", self.url, headers=self.headers, content=content, extensions={"timeout": timeout.as_dict()}
-        )
+    url: str
+    fields: tuple[tuple[str, str], ...]
 
 
 class _Recorder(httpx2.AsyncBaseTransport):
@@ -56,5 +50,7 @@ async def prepare(connect: Callable[[httpx2.AsyncClient], SdkClient], path: str,
     finally:
         await sdk.close()
     sent = recorder.request
-    fields = ((name, value) for name, value in sent.headers.raw if name.decode("ascii").lower() not in PER_REQUEST)
-    return Prepared(sent.url, httpx2.Headers(list(fields)))
+    fields = [(name.decode("ascii"), value.decode("latin-1")) for name, value in sent.headers.raw]
+    own = [(name, value) for name, value in fields if name.lower() not in PER_REQUEST]
+    url = f"{sent.url.scheme}://{sent.url.netloc.decode()}{sent.url.raw_path.decode()}"  # without a password
+    return Prepared(url, (*own, ("Accept-Encoding", ACCEPT_ENCODING)))

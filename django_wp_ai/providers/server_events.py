@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 
 from django_wp_ai.providers.failures import Reported
+from django_wp_ai.providers.transport import Answer
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 DRAIN_S = 1.0
@@ -19,9 +20,9 @@ DRAIN_S = 1.0
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
 
 
-async def events(response: httpx2.Response) -> AsyncGenerator[Any, None]:
+async def events(answer: Answer) -> AsyncGenerator[Any, None]:
     """The data of each event; raises Reported for an error inside the stream, ValueError for what is no JSON."""
-    chunks = response.aiter_bytes()
+    chunks = answer.aiter_bytes()
     buffer = b""
     async for chunk in chunks:
         buffer += chunk

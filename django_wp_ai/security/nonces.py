@@ -56,24 +56,23 @@ def _keeps_nonces(cache: BaseCache) -> bool:
 def spend(scope: str, value: str, *, ttl_s: int) -> bool:
     """True for the first caller with this value within ``ttl_s`` seconds, False for every other one."""
     key = hashlib.sha256(f"{scope}\x00{value}".encode("utf-8", "surrogatepass")).hexdigest()
-    cache = caches[settings.cache_alias]
-    if not _keeps_nonces(cache):
+    if not shared_cache().runs_scripts and not _keeps_nonces(caches[settings.cache_alias]):
         return _spend_row(key, ttl_s)
     try:
-        first = _spend_in_cache(cache, f"django_wp_ai:nonce:{key}", ttl_s)
+        first = _spend_in_cache(f"django_wp_ai:nonce:{key}", ttl_s)
     except CacheUnavailable:
         _use_rows_for(ttl_s)
         return _spend_row(key, ttl_s)
     return first and (time.monotonic() >= _rows_until_s or _spend_row(key, ttl_s))
 
 
-def _spend_in_cache(cache: BaseCache, key: str, ttl_s: int) -> bool:
+def _spend_in_cache(key: str, ttl_s: int) -> bool:
     """Whether the cache saw the value first; raises CacheUnavailable when it does not tell."""
     shared = shared_cache()
     if shared.runs_scripts:
-        return bool(shared.run(SPEND, [str(cache.make_key(key))], [uuid.uuid4().hex, ttl_s * 1000]))
+        return bool(shared.run(SPEND, [shared.key(key)], [uuid.uuid4().hex, ttl_s * 1000]))
     try:
-        first: bool | None = cache.add(key, 1, timeout=ttl_s)
+        first: bool | None = caches[settings.cache_alias].add(key, 1, timeout=ttl_s)
     except Exception as error:  # whatever a cache client raises
         logger.warning("The cache did not keep a nonce (%s); the database does.", type(error).__name__)
         raise CacheUnavailable from error

@@ -68,10 +68,11 @@ def _ask_database() -> None:
 
 def _ask_cache() -> None:
     """Write and read; a Redis that hangs is not waited for, or probes alone would use up all threads."""
-    cache, shared = caches[settings.cache_alias], shared_cache()
+    shared = shared_cache()
     if shared.runs_scripts:
         shared.run(_KEEPS, [shared.key(_KEY)], [])
         return
+    cache = caches[settings.cache_alias]
     cache.set(_KEY, 1, timeout=10)
     if cache.get(_KEY) != 1:
         raise ConnectionError("the cache forgets")

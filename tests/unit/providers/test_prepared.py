@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from django_wp_ai.exceptions import ProviderError
 from django_wp_ai.providers import hosted
 from django_wp_ai.providers.base import Provider
 from tests.unit.providers.conftest import MODELS, ask, collect, make
@@ -47,3 +48,13 @@ async def test_azures_deployments_each_have_their_address(vendor: RunningVendor,
     ]
     assert {request.query for request in vendor.requests} == {"api-version=2025-01-01"}
     assert {request.headers["api-key"] for request in vendor.requests} == {"k"}
+
+
+async def test_a_password_in_the_address_is_sent_as_a_header_only(vendor: RunningVendor) -> None:
+    provider = make("openai", vendor, base_url=vendor.url.replace("http://", "http://user:secret@") + "/v1")
+    with pytest.raises(ProviderError):  # the stand-in knows no passwords
+        await provider.chat(ask("hi"), model=MODELS["openai"])
+    await provider.aclose()
+    assert vendor.last.path == "/v1/chat/completions"
+    assert vendor.last.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
+    assert "secret" not in vendor.last.headers["host"]
