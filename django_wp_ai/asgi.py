@@ -49,7 +49,8 @@ def gateway(application: Application) -> Application:
         if match is None:
             await application(scope, receive, send)
         else:
-            await calls({**scope, MATCH: match}, receive, send)
+            scope[MATCH] = match
+            await calls(scope, receive, send)
 
     return entry
 

@@ -130,7 +130,9 @@ def shared_cache(alias: str | None = None) -> SharedCache:
     found = _shared.get(alias)
     if found is None:
         with _shared_lock:
-            found = _shared.setdefault(alias, SharedCache(_bounded(_host_client(alias)), caches[alias].make_key))
+            client = _bounded(_host_client(alias))
+            made = SharedCache(client) if client is None else SharedCache(client, caches[alias].make_key)
+            found = _shared.setdefault(alias, made)
     return found
 
 

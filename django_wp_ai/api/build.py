@@ -31,8 +31,8 @@ class ReadBody(Parser):
     """Gives Ninja the body that authentication read and parsed."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        """The parsed JSON."""
-        return request.wp_ai_json  # type: ignore[attr-defined]  # set by SiteAuth
+        """The parsed JSON, once: a stream holds its request to its end, but not this."""
+        return request.__dict__.pop("wp_ai_json")  # set by SiteAuth
 
 
 def build() -> NinjaAPI:

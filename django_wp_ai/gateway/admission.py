@@ -121,7 +121,8 @@ def payable(tenant: Tenant, targets: tuple[Target, ...]) -> tuple[Target, ...]:
 
 async def _with_stored(principal: Principal, request: ChatRequest, origin: Origin) -> Admitted:
     """The request with what is stored here put in: the template's texts, the conversation, the site's own prompt."""
-    request = replace(request, end_user=principal.end_user or request.end_user)
+    if principal.end_user and principal.end_user != request.end_user:
+        request = replace(request, end_user=principal.end_user)
     if request.prompt_template or request.conversation_id:
         return await in_thread(_load, principal, request, origin)
     return Admitted(principal, _whole(principal, request), (), origin)

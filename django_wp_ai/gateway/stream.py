@@ -16,6 +16,7 @@ from django_wp_ai.datatypes import ChatResult, Delta, ToolCall, Usage
 from django_wp_ai.exceptions import ProviderError, ProviderTimeout, WpAiError
 from django_wp_ai.gateway import answer_cache, attempts, entry, ledger
 from django_wp_ai.gateway.admission import Admitted
+from django_wp_ai.gateway.buffer import Buffer
 from django_wp_ai.gateway.restoring import StreamRestorer, restored_call
 from django_wp_ai.gateway.routing import Target
 from django_wp_ai.gateway.transcript import Transcript
@@ -60,7 +61,7 @@ class ChatStream:
         self._admitted = admitted
         self._transcript = Transcript()
         self._restorer = StreamRestorer(admitted.vault)
-        self._queue: asyncio.Queue[Delta | Exception | None] = asyncio.Queue(BUFFERED_DELTAS)
+        self._buffer: Buffer[Delta | Exception | None] = Buffer(BUFFERED_DELTAS)
         self._loop = asyncio.get_running_loop()
         self._pump_task: asyncio.Task[object] | None = None
         self._left = False
@@ -99,11 +100,8 @@ class ChatStream:
         return None
 
     async def _take(self, timeout_s: float | None) -> Delta | Exception | None:
-        try:
-            return self._queue.get_nowait()
-        except asyncio.QueueEmpty:
-            async with asyncio.timeout(timeout_s):
-                return await self._queue.get()
+        async with asyncio.timeout(None if self._buffer else timeout_s):
+            return await self._buffer.get()
 
     def leave(self) -> None:
         """The reader is gone (or done). May be called from any thread, and more than once."""
@@ -114,8 +112,7 @@ class ChatStream:
         if self._left:
             return
         self._left = True
-        while not self._queue.empty():  # a pump that waits for room goes on
-            self._queue.get_nowait()
+        self._buffer.clear()
         self._loop.call_later(settings.disconnect_drain_s, self._stop_reading)
 
     def _stop_reading(self) -> None:
@@ -210,15 +207,12 @@ class ChatStream:
         if self._left:
             return
         try:
-            self._queue.put_nowait(item)
-        except asyncio.QueueFull:
-            try:
-                async with asyncio.timeout(STALLED_READER_S):
-                    await self._queue.put(item)
-            except TimeoutError:
-                self._drain()
-                # Should it read again, it learns that the rest is lost, and not that this was all.
-                self._queue.put_nowait(ProviderError("The stream was not read in time."))
+            async with asyncio.timeout(STALLED_READER_S if self._buffer.is_full else None):
+                await self._buffer.put(item)
+        except TimeoutError:
+            self._drain()
+            # Should it read again, it learns that the rest is lost, and not that this was all.
+            await self._buffer.put(ProviderError("The stream was not read in time."))
 
     async def _close(self, error: ProviderError | None, error_code: str) -> None:
         """Settle; an answer that came to its end is kept as one that was not streamed is."""

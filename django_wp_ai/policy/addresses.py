@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 IPV6_SITE_BITS = 64  # one subscriber has at least that many addresses
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@lru_cache(maxsize=4096)
 def network_of(ip: str) -> Network | None:
     """What is counted for an address: itself, or its IPv6 network; None for what is no address."""
     try:

@@ -40,7 +40,7 @@ _VALUES = """
     '', '', to_jsonb(%(ids)s::bigint[]), %(created_at)s, %(amount)s::numeric
 """
 
-_OPEN = f"INSERT INTO django_wp_ai_usageevent ({_COLUMNS}) VALUES ({_VALUES})"  # noqa: S608 - our own columns
+_OPEN = f"INSERT INTO django_wp_ai_usageevent ({_COLUMNS}) VALUES ({_VALUES}) RETURNING true"  # noqa: S608 - our own columns
 
 _OPEN_WITHIN_BUDGETS = f"""
 WITH asked AS (
@@ -150,4 +150,5 @@ def _run(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with transaction.atomic(alias) if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
         cursor.cursor = Cursor(connection.connection)  # Django's writes values into the statement
         cursor.execute(statement, texts)
-        return cursor.fetchall() if cursor.description else []
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx2
+from multidict import istr
 
 from django_wp_ai.providers.transport import ACCEPT_ENCODING
 
@@ -51,6 +52,6 @@ async def prepare(connect: Callable[[httpx2.AsyncClient], SdkClient], path: str,
         await sdk.close()
     sent = recorder.request
     fields = [(name.decode("ascii"), value.decode("latin-1")) for name, value in sent.headers.raw]
-    own = [(name, value) for name, value in fields if name.lower() not in PER_REQUEST]
+    own = [(istr(name), value) for name, value in fields if name.lower() not in PER_REQUEST]
     url = f"{sent.url.scheme}://{sent.url.netloc.decode()}{sent.url.raw_path.decode()}"  # without a password
-    return Prepared(url, (*own, ("Accept-Encoding", ACCEPT_ENCODING)))
+    return Prepared(url, (*own, (istr("Accept-Encoding"), ACCEPT_ENCODING)))

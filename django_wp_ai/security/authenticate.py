@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 from django_wp_ai.conf import settings
 from django_wp_ai.datatypes import Principal
@@ -147,6 +148,9 @@ def _require_network(envelope: Envelope, credential: Credential) -> None:
         raise Forbidden("This credential may not be used from this address.")
 
 
+_scopes = lru_cache(maxsize=256)(frozenset[str])  # hundreds of open streams share one
+
+
 def _secret(credential: Credential) -> bytes:
     return secrets.decrypt(credential.secret_encrypted).encode()
 
@@ -164,7 +168,7 @@ def _principal(
     return Principal(
         tenant=credential.tenant,
         credential=credential,
-        scopes=frozenset(credential.scopes) if scopes is None else scopes,
+        scopes=_scopes(tuple(credential.scopes)) if scopes is None else scopes,
         end_user=end_user,
         roles=roles,
         ip=envelope.ip,
