@@ -1,7 +1,7 @@
 """How requests reach a vendor: over aiohttp's kept connections, with its parser in C; behind a proxy over httpx2's.
 
-httpx2's way takes three times as long: it looks at each open connection twice a call, reads through layers of cancel
-scopes and parses in Python. What goes wrong is raised as httpx2's errors either way, which vendors' SDKs raise too.
+httpx2's way takes more than twice as long: it looks at each open connection twice a call, reads through layers of
+cancel scopes and parses in Python. What goes wrong is raised as httpx2's errors either way.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ def database(url: str, *, pool_size: int = 0) -> dict[str, Any]:
     """Django's settings for ``postgresql://user:password@host:port/name?option=value`` or ``sqlite:///path``.
 
     A socket directory may stand in ``?host=``. ``pool_size`` above 0 keeps a psycopg pool of at most that size.
+    PostgreSQL keeps the plans of the statements that every call runs (``prepare_threshold``).
     """
     parts = urlsplit(url)
     if parts.scheme == "sqlite":

@@ -117,7 +117,14 @@ def app(cores: Cores, options: dict[str, Any]) -> Iterator[Server]:
         "REDIS_URL": redis_url(),
         "TEST_WP_AI": json.dumps(options),
     }
-    command = [sys.executable, "-m", "uvicorn", "tests.benchmarks.asgi:application", f"--port={port}", "--log-level=warning"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "tests.benchmarks.asgi:application",
+        f"--port={port}",
+        "--log-level=warning",
+    ]
     with serving(command, os.environ | environment, cores, port=port, alive="/wp-ai/health/live") as server:
         yield server
 

@@ -110,8 +110,8 @@ class Body(httpx2.AsyncByteStream):
 
 
 @asynccontextmanager
-async def client(*, max_connections: int = 5, timeout: httpx2.Timeout = TIMEOUT) -> AsyncIterator[httpx2.AsyncClient]:
-    kept = KeptConnections(timeout=timeout, max_connections=max_connections)
+async def client(*, max_connections: int = 5, limits: httpx2.Timeout = TIMEOUT) -> AsyncIterator[httpx2.AsyncClient]:
+    kept = KeptConnections(timeout=limits, max_connections=max_connections)
     async with httpx2.AsyncClient(transport=Through(kept)) as http:
         yield http
 
@@ -231,7 +231,7 @@ async def test_a_call_that_is_cancelled_frees_its_place() -> None:
 
 
 async def test_a_silent_server_is_a_read_timeout() -> None:
-    async with serving(Scripted(b"", OK)) as url, client(timeout=httpx2.Timeout(0.05)) as http:
+    async with serving(Scripted(b"", OK)) as url, client(limits=httpx2.Timeout(0.05)) as http:
         with pytest.raises(httpx2.ReadTimeout):
             await http.get(url)
 
@@ -243,7 +243,7 @@ async def test_a_server_that_does_not_take_the_request_is_a_write_timeout() -> N
         await release.wait()
         writer.close()
 
-    async with serving(deaf, limit=1) as url, client(timeout=httpx2.Timeout(5, write=0.1)) as http:
+    async with serving(deaf, limit=1) as url, client(limits=httpx2.Timeout(5, write=0.1)) as http:
         with pytest.raises(httpx2.WriteTimeout):
             await http.post(url, content=b"x" * 50_000_000)
         release.set()
