@@ -92,25 +92,31 @@ class _Attempts(Generic[T]):
     async def _ask(self, target: Target) -> T:
         provider = target.provider
         probe = await _pass_breaker(provider.name)
-        async with AsyncExitStack() as busy:
-            permit = concurrency.permit(provider.name, provider.max_concurrency, deadline_s=self._deadline_s)
-            try:
-                await busy.enter_async_context(permit)
-                async with asyncio.timeout(self._seconds_left()):
-                    answer = await self._send(target)
-            except TimeoutError:
-                await in_thread(breaker.failed, provider.name, probe=probe)
-                raise ProviderTimeout(charged=True) from None
-            except ProviderError as failure:
-                await _note(provider.name, failure, probe=probe)
-                raise
-            except BaseException:
-                if probe:
-                    await in_thread(breaker.abandoned, provider.name)
-                raise
+        try:
+            return await self._ask_as_permitted(target, probe=probe)
+        except BaseException:
+            await self._stack.aclose()  # the provider is busy no more: the next attempt may be another one's
+            raise
+
+    async def _ask_as_permitted(self, target: Target, *, probe: bool) -> T:
+        provider = target.provider
+        permit = concurrency.permit(provider.name, provider.max_concurrency, deadline_s=self._deadline_s)
+        try:
+            await self._stack.enter_async_context(permit)
+            async with asyncio.timeout(self._seconds_left()):
+                answer = await self._send(target)
+        except TimeoutError:
+            await in_thread(breaker.failed, provider.name, probe=probe)
+            raise ProviderTimeout(charged=True) from None
+        except ProviderError as failure:
+            await _note(provider.name, failure, probe=probe)
+            raise
+        except BaseException:
             if probe:
-                await in_thread(breaker.succeeded, provider.name, probe=True)
-            self._stack.push_async_exit(busy.pop_all())
+                await in_thread(breaker.abandoned, provider.name)
+            raise
+        if probe:
+            await in_thread(breaker.succeeded, provider.name, probe=True)
         return answer
 
     async def _rested(self, failures: list[tuple[Target, ProviderError]]) -> list[Target]:
