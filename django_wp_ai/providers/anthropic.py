@@ -91,7 +91,7 @@ class AnthropicProvider(HostedProvider[anthropic.AsyncAnthropic]):
         parameters = self._parameters(request, model)
         reading = _Reading()
         with translated(self.name, model) as call:
-            async with aclosing(self.events(PATH, {**parameters, "stream": True})) as events:
+            async with aclosing(await self.events(PATH, {**parameters, "stream": True})) as events:
                 async for event in events:
                     call.answering = True
                     delta = reading.take(event)

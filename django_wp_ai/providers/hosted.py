@@ -115,13 +115,8 @@ class HostedProvider(Provider, Generic[ClientT]):
             return json.loads(await answer.aread())
 
     async def events(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        """The events of the answer to a POST; closing the generator closes the connection."""
-        answer = await self._send(path, body)
-        try:
-            async for event in server_events.events(answer):
-                yield event
-        finally:
-            await answer.aclose()
+        """The events of the answer to a POST, to be read at once; closing the generator closes the connection."""
+        return server_events.events(await self._send(path, body))
 
     async def _send(self, path: str, body: Mapping[str, Any]) -> Answer:
         """Raises ValueError for what is no JSON."""

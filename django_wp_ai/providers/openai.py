@@ -162,7 +162,7 @@ class OpenAIProvider(HostedProvider[openai.AsyncOpenAI]):
         said: list[str] = []
         unfinished = set(range(request.n))
         with translated(self.name, model) as call:
-            async with aclosing(self.events("/chat/completions", parameters)) as chunks:
+            async with aclosing(await self.events("/chat/completions", parameters)) as chunks:
                 async for chunk in chunks:
                     call.answering = True
                     usage = self._usage(chunk) or usage

@@ -21,22 +21,32 @@ _BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
 
 
 async def events(answer: Answer) -> AsyncGenerator[Any, None]:
-    """The data of each event; raises Reported for an error inside the stream, ValueError for what is no JSON."""
+    """The data of each event; the answer is closed with it.
+
+    Raises Reported for an error inside the stream, ValueError for what is no JSON.
+    """
     chunks = answer.aiter_bytes()
     buffer = b""
-    async for chunk in chunks:
-        buffer += chunk
-        if len(buffer) > MAX_EVENT_BYTES:
-            raise ValueError("an event without an end")
-        *blocks, buffer = _BLANK_LINE.split(buffer)
-        for data in _data(blocks):
-            if data.startswith(b"[DONE]"):
-                await _drain(chunks)
-                return
-            event = json.loads(data)
-            if isinstance(event, dict) and event.get("error"):
-                raise Reported(event)
-            yield event
+    try:
+        async for chunk in chunks:
+            buffer += chunk
+            if len(buffer) > MAX_EVENT_BYTES:
+                raise ValueError("an event without an end")
+            *blocks, buffer = _BLANK_LINE.split(buffer)
+            for data in _data(blocks):
+                if data.startswith(b"[DONE]"):
+                    await _drain(chunks)
+                    return
+                yield _event(data)
+    finally:
+        await answer.aclose()
+
+
+def _event(data: bytes) -> Any:
+    event = json.loads(data)
+    if isinstance(event, dict) and event.get("error"):
+        raise Reported(event)
+    return event
 
 
 def _data(blocks: list[bytes]) -> Iterator[bytes]:
