@@ -12,8 +12,10 @@ Flows are async and written once. Three kinds of callers run them:
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -23,7 +25,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.http import HttpRequest
 
 from django_wp_ai.conf import settings
@@ -31,6 +35,9 @@ from django_wp_ai.conf import settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
+KEPT_S = 2.0
+
+_thread = threading.local()
 _caller: ContextVar[CallerThread | None] = ContextVar("django_wp_ai_caller", default=None)
 
 
@@ -79,6 +86,13 @@ def _unless_cancelled(outcome: asyncio.Future[T], tell: Callable[[], None]) -> N
         tell()
 
 
+def let_connections_go() -> None:
+    """As Django does it at a request's end, in the middle of one that goes on without the database for a while."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
 def _with_connections(call: Callable[[], T]) -> T:
     close_old_connections()
     try:
@@ -89,7 +103,27 @@ def _with_connections(call: Callable[[], T]) -> T:
 
 @cache
 def _db_pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=settings.db_threads, thread_name_prefix="django-wp-ai-db")
+    return ThreadPoolExecutor(
+        max_workers=settings.db_threads, thread_name_prefix="django-wp-ai-db", initializer=_keep_connections
+    )
+
+
+def _keep_connections() -> None:
+    _thread.keeps_connections = True
+
+
+def _keep(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Let a database thread take a connection from the host's pool once a while, and not for each hop.
+
+    No more than half of the pool is kept so, and none that the host wants to be checked each time.
+    """
+    if not getattr(_thread, "keeps_connections", False) or connection.settings_dict["CONN_HEALTH_CHECKS"]:
+        return
+    if getattr(getattr(connection, "pool", None), "max_size", 0) >= 2 * settings.db_threads:
+        connection.close_at = time.monotonic() + KEPT_S
+
+
+connection_created.connect(_keep, dispatch_uid="django_wp_ai.bridge")
 
 
 @cache
@@ -222,3 +256,12 @@ async def _next(stream: AsyncGenerator[T, None]) -> T:
 
 async def _close(stream: AsyncGenerator[T, None]) -> None:
     await stream.aclose()
+
+
+def _begin_anew() -> None:
+    for made_once in (_db_pool, _tool_pool, flow_loop):
+        made_once.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):  # threads don't survive a fork: what was made before it would never answer
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage, Error, Info, Warning, register  # n
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connections, router
 
+from django_wp_ai import cluster
 from django_wp_ai.conf import SETTING, settings
 from django_wp_ai.models import Chunk
 from django_wp_ai.models.site_policy import target_names, validate_aliases
@@ -46,7 +47,7 @@ def check(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessag
         *_cache(),
         *_encryption(),
         *_database(),
-        *_queue(),
+        *cluster.problems(),
         *_provider_keys(),
         *_cors(),
         *_docs_assets(),
@@ -121,19 +122,6 @@ def _database() -> Iterable[CheckMessage]:
             "Retrieval without PostgreSQL compares every chunk on every search.",
             hint=f"Use PostgreSQL with pgvector, or set {SETTING}['RAG'] to False.",
             id="django_wp_ai.W003",
-        )
-
-
-def _queue() -> Iterable[CheckMessage]:
-    if not apps.is_installed("django_q"):
-        return
-    cluster = getattr(django_settings, "Q_CLUSTER", {})
-    timeout, retry = cluster.get("timeout"), cluster.get("retry", 60)
-    if not timeout or retry <= timeout:
-        yield Warning(
-            f"Q_CLUSTER has timeout={timeout} and retry={retry}: a task that is still running would be started again.",
-            hint="Set a timeout, and retry to more than it.",
-            id="django_wp_ai.W004",
         )
 
 

@@ -74,7 +74,7 @@ class Settings:
 
     # Jobs
     jobs_concurrency: int = 100  # jobs that one worker process runs at the same time
-    jobs_per_tenant: int = 50  # of one site at the same time, over all workers; a tenant may set its own
+    jobs_per_tenant: int = 100  # of one site at the same time, over all workers; a tenant may set its own
     jobs_queued_per_tenant: int = 20_000  # a further one is refused until some have run
     job_lease_s: int = 30  # a worker that did not renew its lease for so long has lost the job
     job_poll_s: float = 1.0  # how often a worker looks for work that nobody told it of

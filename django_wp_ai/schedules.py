@@ -9,8 +9,17 @@ from django.db import connections
 
 TIDY = "django_wp_ai.tidy"
 ALERTS = "django_wp_ai.send_alerts"
+DIGESTS = "django_wp_ai.send_digests"
+INBOUND = "django_wp_ai.process_inbound"
+SWEEP = "django_wp_ai.sweep_jobs"
 #: By name: what is run, and every how many minutes.
-SCHEDULES = {TIDY: ("django_wp_ai.tasks.tidy", 10), ALERTS: ("django_wp_ai.tasks.send_alerts", 1)}
+SCHEDULES = {
+    TIDY: ("django_wp_ai.tasks.tidy", 10),
+    ALERTS: ("django_wp_ai.tasks.send_alerts", 1),
+    DIGESTS: ("django_wp_ai.tasks.send_digests", 60),  # in every time zone a day ends at another hour
+    INBOUND: ("django_wp_ai.tasks.process_inbound", 1),
+    SWEEP: ("django_wp_ai.tasks.sweep_jobs", 1),
+}
 
 
 def ensure_schedules(*, using: str, **_: Any) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.core.cache import caches
@@ -21,7 +24,7 @@ from django_redis import get_redis_connection
 from redis import BlockingConnectionPool, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -46,18 +49,54 @@ class Script:
         self.source = source
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    def run(self, client: Redis, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    def run(self, client: Redis | Lines, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """Run by digest; a server that does not know the script yet is sent it."""
         try:
-            return client.evalsha(self.sha, len(keys), *keys, *arguments)
+            return client.execute_command("EVALSHA", self.sha, len(keys), *keys, *arguments)
         except NoScriptError:
-            return client.eval(self.source, len(keys), *keys, *arguments)
+            return client.execute_command("EVAL", self.source, len(keys), *keys, *arguments)
+
+
+class Lines:
+    """A bounded pool's connections, kept at hand for the next command, for half of what a client's way takes.
+
+    The pool still bounds how many there are. After a failure all go back to it, since it gives none out unchecked.
+    """
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._idle: deque[Any] = deque()
+
+    def execute_command(self, *command: str | int) -> Any:
+        """The server's reply; raises RedisError."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._pool.get_connection()
+        try:
+            connection.send_command(*command)
+            reply = connection.read_response()
+        except ResponseError:  # a reply too
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            connection.disconnect()
+            self._pool.release(connection)
+            self._give_back()
+            raise
+        self._idle.append(connection)
+        return reply
+
+    def _give_back(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._pool.release(self._idle.pop())
 
 
 class SharedCache:
     """One cache alias of this process: its bounded client and the breaker before it."""
 
-    def __init__(self, client: Redis | None, make_key: Callable[[str], Any] = str) -> None:
+    def __init__(self, client: Redis | Lines | None, make_key: Callable[[str], Any] = str) -> None:
         self._client = client
         self._make_key = make_key
         self._open_until_s = 0.0
@@ -148,7 +187,7 @@ def _host_client(alias: str) -> Redis | None:
     return client
 
 
-def _bounded(client: Redis | None) -> Redis | None:
+def _bounded(client: Redis | None) -> Redis | Lines | None:
     """A client of the same server with short timeouts; a pool of another kind (Sentinel) keeps the host's own."""
     if client is None or type(client.connection_pool) not in (ConnectionPool, BlockingConnectionPool):
         return client
@@ -164,7 +203,7 @@ def _bounded(client: Redis | None) -> Redis | None:
         retry=Retry(NoBackoff(), 0),
         **address,
     )
-    return Redis(connection_pool=bounded)
+    return Lines(bounded)
 
 
 def _forget_on_change(*, setting: str, **_: Any) -> None:
@@ -173,3 +212,13 @@ def _forget_on_change(*, setting: str, **_: Any) -> None:
 
 
 setting_changed.connect(_forget_on_change, dispatch_uid="django_wp_ai.shared_cache")
+
+
+def _begin_anew() -> None:
+    global _shared_lock
+    _shared_lock = threading.Lock()
+    _shared.clear()
+
+
+if hasattr(os, "register_at_fork"):  # sockets are the parent's, and a thread of it may have held the lock
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -154,3 +154,14 @@ def signed_by(key: PrivateKey, claims: Any, **header: Any) -> str:
     names = {rsa.RSAPrivateKey: "RS256", ec.EllipticCurvePrivateKey: "ES256", ed25519.Ed25519PrivateKey: "EdDSA"}
     algorithm = next(name for kind, name in names.items() if isinstance(key, kind))
     return token({"alg": algorithm, "typ": "JWT", **header}, claims, sign)
+
+
+# Events of vendors
+
+
+def event_headers(secret: str, body: bytes, *, event_id: str = "evt_1", timestamp: int | None = None) -> dict[str, str]:
+    """The three headers of Standard Webhooks, as vendors sign their events."""
+    stamp = str(int(time.time()) if timestamp is None else timestamp)
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.new(key, f"{event_id}.{stamp}.".encode() + body, hashlib.sha256).digest()
+    return {"webhook-id": event_id, "webhook-timestamp": stamp, "webhook-signature": f"v1,{base64_text(digest)}"}

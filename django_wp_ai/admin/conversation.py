@@ -24,7 +24,8 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
     list_select_related = ("tenant",)
     list_per_page = 50
     date_hierarchy = "updated_at"
-    search_fields = ("id__exact", "=end_user")
+    id_fields = ("id",)
+    search_fields = ("=end_user",)
     search_help_text = _("Conversation id or end user, written in full")
     fields = readonly_fields = ("id", "tenant", "end_user", "name", "turns", "tokens", "created_at", "updated_at")
 

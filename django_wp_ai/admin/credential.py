@@ -17,11 +17,12 @@ from django.utils.translation import gettext_lazy as _
 
 from django_wp_ai.admin.base import GuardedAdmin
 from django_wp_ai.admin.display import credential_badge
-from django_wp_ai.admin.lifecycle import MAX_AT_ONCE, revoke_view, rotate_view
+from django_wp_ai.admin.lifecycle import MAX_AT_ONCE, can_rotate, revoke_view, rotate_view
 from django_wp_ai.models import Credential
 
 LIMITS = ("label", "scopes", "allowed_models", "cidrs", "audience", "max_lifetime_s", "not_before", "expires_at")
 RECORD = ("tenant", "key_id", "kind", "profile", "algorithm", "status", "last_used_at", "created_at", "revoked_at")
+OF_KIND = ("username", "public_key")
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -56,13 +57,14 @@ class CredentialAdmin(GuardedAdmin[Credential]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Credential | None = None) -> Any:
         """What it is, then what limits it."""
-        record = (*RECORD, "public_key") if obj and obj.public_key else RECORD
+        of_kind = [name for name in OF_KIND if obj and getattr(obj, name)]
+        record = (*RECORD, *of_kind)
         return ((None, {"fields": record}), (_("Limits"), {"fields": LIMITS}))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> Any:
         """A revoked credential is a record."""
         ended = obj is not None and obj.revoked_at is not None
-        return (*RECORD, "public_key", *LIMITS) if ended else (*RECORD, "public_key")
+        return (*RECORD, *OF_KIND, *LIMITS) if ended else (*RECORD, *OF_KIND)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Made on the tenant's page, where the secret is shown once."""
@@ -120,7 +122,7 @@ class CredentialAdmin(GuardedAdmin[Credential]):
         credential = kwargs.get("obj")
         if credential is not None and self.has_change_permission(request, credential):
             query = f"?id={credential.pk}"
-            if credential.is_live() and credential.kind != Credential.Kind.PUBLIC_KEY:
+            if can_rotate(credential):
                 context["rotate_url"] = self._url("rotate") + query
             if credential.revoked_at is None:
                 context["revoke_url"] = self._url("revoke") + query

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from urllib.parse import urlsplit
 
 from django.utils.formats import number_format
 from django.utils.html import format_html
@@ -15,19 +18,31 @@ CENT = Decimal("0.01")
 SMALLEST = Decimal("0.000001")
 NEAR = Decimal("0.8")  # of a budget: from here the bar warns
 
+#: A part of a path that looks made by a machine may be a key to it.
+_TOKEN = re.compile(r"[^/]{20,}")
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
 TONES = {
     "live": "good",
     "succeeded": "good",
     "indexed": "good",
+    "delivered": "good",
+    "done": "good",
     "not_yet": "wait",
     "queued": "wait",
     "running": "wait",
     "pending": "wait",
+    "received": "wait",
+    "retried": "wait",
+    "sent": "wait",
+    "waiting": "wait",
     "expired": "off",
     "cancelled": "off",
     "settled": "off",
     "revoked": "bad",
     "failed": "bad",
+    "dead": "bad",
+    "lost": "bad",
 }
 
 
@@ -63,6 +78,49 @@ def milliseconds(number: int | None) -> str:
     if number < 1000:
         return f"{number} ms"
     return f"{number_format(Decimal(number) / 1000, 1)} s"
+
+
+def duration(span: timedelta | float) -> str:
+    """A time span, in seconds with a decimal below one minute, else in its two largest units."""
+    seconds = max(0.0, span.total_seconds() if isinstance(span, timedelta) else span)
+    if seconds < 60:
+        return milliseconds(round(seconds * 1000))
+    parts, rest = [], int(seconds)
+    for size, unit in _UNITS:
+        number, rest = divmod(rest, size)
+        parts.append(f"{number} {unit}" if number else "")
+    first = next(index for index, part in enumerate(parts) if part)
+    return " ".join(part for part in parts[first : first + 2] if part)
+
+
+def address(url: str) -> str:
+    """Host and path of a URL, without what may be a secret: user, query, long parts of the path."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "-"
+    if not host:
+        return "-"
+    return f"{host}{port}{_TOKEN.sub('…', parts.path.rstrip('/'))}{'?…' if parts.query else ''}"
+
+
+def bar(percent: int, *, tone: str = "good") -> SafeString:
+    """How far something has come; the number stands beside the bar."""
+    return format_html(
+        '<span class="wpai-progress"><progress class="wpai-bar wpai-bar-{}" max="100" value="{}"></progress>'
+        "<span>{} %</span></span>",
+        tone,
+        percent,
+        percent,
+    )
+
+
+def titled(name: str, short_id: str, below: str) -> SafeString:
+    """A row's name with the beginning of its id, and a quiet line below."""
+    line = '{} <span class="wpai-id">{}</span><div class="wpai-below">{}</div>'
+    return format_html(line, name, short_id, below)
 
 
 def badge(state: str, label: object) -> SafeString:

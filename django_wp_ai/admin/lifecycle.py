@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from django_wp_ai.admin.shown_once import secrets_page
 from django_wp_ai.exceptions import Invalid
 from django_wp_ai.models import Credential
-from django_wp_ai.security.issue import rotate
+from django_wp_ai.security.issue import BROUGHT, rotate
 
 if TYPE_CHECKING:
     from django_wp_ai.admin.credential import CredentialAdmin
@@ -99,7 +99,7 @@ def _confirmation(model_admin: CredentialAdmin, request: HttpRequest, verb: str)
         raise PermissionDenied
     credentials = _chosen(model_admin, request, lock=False)
     title = _("Rotate credentials") if verb == "rotate" else _("Revoke credentials")
-    blocked = [one for one in credentials if verb == "rotate" and not _can_rotate(one)]
+    blocked = [one for one in credentials if verb == "rotate" and not can_rotate(one)]
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -115,8 +115,9 @@ def _confirmation(model_admin: CredentialAdmin, request: HttpRequest, verb: str)
     return TemplateResponse(request, "admin/django_wp_ai/credential/confirm.html", context)
 
 
-def _can_rotate(credential: Credential) -> bool:
-    return credential.is_live() and credential.kind != Credential.Kind.PUBLIC_KEY
+def can_rotate(credential: Credential) -> bool:
+    """Whether we can make it a successor: it lives, and its secret is ours."""
+    return credential.is_live() and credential.kind not in BROUGHT
 
 
 def _refused(model_admin: CredentialAdmin, request: HttpRequest, error: Invalid) -> HttpResponseBase:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.contrib import messages
 from django.contrib.admin import helpers
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import PermissionDenied
@@ -13,6 +14,7 @@ from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +34,13 @@ FIELDSETS = [
     (None, {"fields": ["kind", "label", "scopes", "expires_in_days", "key_id"]}),
     (_("For a shared secret with HMAC signatures"), {"fields": ["profile"]}),
     (_("For a public key"), {"fields": ["public_key"]}),
+    (
+        _("For an Application Password"),
+        {
+            "fields": ["username", "password"],
+            "description": _("Made by WordPress under Users, Profile; with it callbacks may write to the site."),
+        },
+    ),
 ]
 
 
@@ -60,6 +69,14 @@ class MakeCredentialForm(forms.Form):
     profile = forms.ChoiceField(label=_("Signature profile"), required=False)
     public_key = forms.CharField(
         label=_("Public key (PEM)"), required=False, max_length=65536, widget=_UnechoedTextarea
+    )
+    username = forms.CharField(label=_("WordPress user"), max_length=100, required=False, widget=AdminTextInputWidget)
+    password = forms.CharField(
+        label=_("Application Password"),
+        max_length=200,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "class": "vTextField"}),
+        help_text=_("Stored encrypted, and never shown again."),
     )
     # The key id is fixed when the form is shown, so that sending the form twice can't make two credentials.
     key_id = forms.CharField(
@@ -95,6 +112,8 @@ class MakeCredentialForm(forms.Form):
                     public_key=data["public_key"],
                     expires_in=timedelta(days=days) if days else None,
                     label=data["label"],
+                    username=data["username"],
+                    password=data["password"],
                 )
         except Invalid as error:
             self.add_error(error.param if error.param in self.fields else None, error.detail)
@@ -116,6 +135,9 @@ def make_credential(model_admin: TenantAdmin, request: HttpRequest, tenant_id: i
             issued = form.issue()
             if issued is not None:
                 model_admin.log_change(request, tenant, f"Made credential {issued.credential.key_id}.")
+                if issued.credential.kind == Kind.APP_PASSWORD:
+                    model_admin.message_user(request, _("The Application Password is stored."), messages.SUCCESS)
+                    return redirect(f"{model_admin.admin_site.name}:django_wp_ai_tenant_change", tenant.pk)
                 title = str(_("New credential of %(tenant)s") % {"tenant": tenant})
                 return secrets_page(model_admin, request, title=title, tenant=tenant, issued=[issued])
     return _form_page(model_admin, request, tenant, form)

@@ -1,9 +1,8 @@
-"""Jobs, documents and authentication failures: lists to look at."""
+"""Documents and authentication failures: lists to look at."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -13,62 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from django_wp_ai.admin.base import ReadOnlyAdmin
-from django_wp_ai.admin.display import badge, milliseconds
-from django_wp_ai.models import AuthFailureCount, Chunk, Document, Job
-
-
-@admin.register(Job)
-class JobAdmin(ReadOnlyAdmin[Job]):
-    """Jobs with their states. Input and result stay out: they are the words of a site's users."""
-
-    list_display = ("id", "tenant", "kind", "state", "progress", "attempts", "error_code", "took", "created_at")
-    list_filter = ("status", "kind", "tenant")
-    list_select_related = ("tenant",)
-    list_per_page = 50
-    date_hierarchy = "created_at"
-    search_fields = ("id__exact", "=end_user", "=idempotency_key")
-    search_help_text = _("Job id, end user or idempotency key, written in full")
-    fields = readonly_fields = (
-        "id",
-        "tenant",
-        "credential",
-        "kind",
-        "state",
-        "progress",
-        "attempts",
-        "error_code",
-        "error_message",
-        "end_user",
-        "idempotency_key",
-        "callback_host",
-        "callback_profile",
-        "priority",
-        "run_after",
-        "lease_until",
-        "created_at",
-        "started_at",
-        "finished_at",
-    )
-
-    @admin.display(description=_("status"), ordering="status")
-    def state(self, job: Job) -> SafeString:
-        """The status as a badge."""
-        return badge(job.status, job.get_status_display())
-
-    @admin.display(description=_("took"))
-    def took(self, job: Job) -> str:
-        """From the first start to the end."""
-        if job.started_at is None or job.finished_at is None:
-            return "-"
-        return milliseconds(round((job.finished_at - job.started_at).total_seconds() * 1000))
-
-    @admin.display(description=_("callback host"))
-    def callback_host(self, job: Job) -> str:
-        """The host only: the rest of the URL may carry a token."""
-        try:
-            return urlsplit(job.callback_url).hostname or "-"
-        except ValueError:
-            return "-"
+from django_wp_ai.admin.display import badge
+from django_wp_ai.models import AuthFailureCount, Chunk, Document
 
 
 @admin.register(Document)

@@ -43,6 +43,7 @@ FIELDSETS = (
                 ("soft_budget_day_usd", "soft_budget_month_usd"),
                 "alert_emails",
                 "alert_url",
+                "digest",
             ),
             "description": _(
                 "A hard budget refuses calls, a soft one only tells. An alert is sent once when a soft budget "

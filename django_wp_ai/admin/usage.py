@@ -17,66 +17,43 @@ from django.utils.translation import gettext_lazy as _
 
 from django_wp_ai.admin.base import ReadOnlyAdmin
 from django_wp_ai.admin.display import badge, count, milliseconds, usd, usd_sum
+from django_wp_ai.admin.filters import RecentErrorFilter, RecentValuesFilter
 from django_wp_ai.admin.spend import UNKNOWN_PRICE
 from django_wp_ai.models import UsageEvent
 
 RECENT = timedelta(days=90)
-MAX_CHOICES = 100
 
 
-class RecentValuesFilter(admin.SimpleListFilter):
-    """Values of a column that occurred lately: listing all that ever did would read the whole ledger."""
+class RecentUsageFilter(RecentValuesFilter):
+    """Values of the ledger's last months."""
 
-    parameter_name: str  # the column
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The values, the chosen one too."""
-        column = self.parameter_name
-        recent = UsageEvent.objects.since(timezone.now() - RECENT).exclude(**{column: ""})
-        values = recent.order_by(column).values_list(column, flat=True).distinct()
-        chosen = [value] if (value := self.used_parameters.get(column)) else []
-        return [(value, value) for value in dict.fromkeys([*chosen, *values[:MAX_CHOICES]])]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Rows with the chosen value."""
-        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+    def recent(self) -> QuerySet[Any]:
+        """Calls of that time."""
+        return UsageEvent.objects.since(timezone.now() - RECENT)
 
 
-class RouteFilter(RecentValuesFilter):
+class RouteFilter(RecentUsageFilter):
     """By route."""
 
     title, parameter_name = _("route"), "route"
 
 
-class ProviderFilter(RecentValuesFilter):
+class ProviderFilter(RecentUsageFilter):
     """By provider."""
 
     title, parameter_name = _("provider"), "provider"
 
 
-class ModelFilter(RecentValuesFilter):
+class ModelFilter(RecentUsageFilter):
     """By model."""
 
     title, parameter_name = _("model"), "model"
 
 
-class ErrorFilter(RecentValuesFilter):
+class ErrorFilter(RecentErrorFilter, RecentUsageFilter):
     """By error code, or any, or none."""
 
-    title, parameter_name = _("error"), "error_code"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Any and none before the codes."""
-        codes = [pair for pair in super().lookups(request, model_admin) if pair[0] not in ("*", "-")]
-        return [("*", str(_("any error"))), ("-", str(_("no error"))), *codes]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Rows with the chosen outcome."""
-        if self.value() == "*":
-            return queryset.exclude(error_code="")
-        if self.value() == "-":
-            return queryset.filter(error_code="")
-        return super().queryset(request, queryset)
+    parameter_name = "error_code"
 
 
 class PriceFilter(admin.SimpleListFilter):
@@ -128,8 +105,9 @@ class UsageEventAdmin(ReadOnlyAdmin[UsageEvent]):
     list_select_related = ("tenant",)
     list_per_page = 50
     date_hierarchy = "created_at"
-    search_fields = ("=request_id", "=end_user", "call_id__exact")
-    search_help_text = _("Request id, end user or call id, written in full")
+    id_fields = ("call_id", "trace_id")
+    search_fields = ("=request_id", "=end_user")
+    search_help_text = _("Request id, end user, call id or trace (a job's id), written in full")
     change_list_template = "admin/django_wp_ai/usageevent/change_list.html"
     exclude: ClassVar = ("cost_usd",)
     fields: ClassVar = None

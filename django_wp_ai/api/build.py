@@ -12,7 +12,19 @@ from ninja.parser import Parser
 
 from django_wp_ai import __version__
 from django_wp_ai.api import edge, errors, idempotency
-from django_wp_ai.api.routers import chat, compatible, embeddings, end_users, health, infer, pairing, usage
+from django_wp_ai.api.routers import (
+    callbacks,
+    chat,
+    compatible,
+    embeddings,
+    end_users,
+    health,
+    infer,
+    jobs,
+    pairing,
+    usage,
+    webhooks,
+)
 from django_wp_ai.exceptions import Invalid, WpAiError
 
 SECURITY_SCHEMES = {
@@ -51,9 +63,12 @@ def build() -> NinjaAPI:
     api.add_router("v1", infer.router)
     api.add_router("v1", compatible.router)
     api.add_router("v1", embeddings.router)
+    api.add_router("v1", jobs.router)
+    api.add_router("v1", callbacks.router)
     api.add_router("v1", usage.router)
     api.add_router("v1", end_users.router)
     api.add_router("v1", pairing.router)
+    api.add_router("webhooks", webhooks.router)
     api.add_router("health", health.router)
     api.add_exception_handler(WpAiError, _on_error)
     api.add_exception_handler(ValidationError, _on_validation_error)
@@ -84,4 +99,4 @@ def _field(location: Any) -> str:
 
 api = build()
 patterns = edge.guarded(list(api.urls[0]))
-patterns.append(re_path(r"^(?:v1|health)(?:/.*)?$", edge.unknown_path))
+patterns.append(re_path(r"^(?:v1|webhooks|health)(?:/.*)?$", edge.unknown_path))

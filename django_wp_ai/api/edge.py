@@ -42,7 +42,7 @@ def request_id(request: HttpRequest) -> str:
     return known
 
 
-def envelope(request: HttpRequest, *, is_stream: bool) -> Envelope:
+def envelope(request: HttpRequest, *, is_stream: bool, is_repeatable: bool = False) -> Envelope:
     """The request as signatures see it; reads the body once."""
     return Envelope(
         method=request.method or "",
@@ -53,6 +53,7 @@ def envelope(request: HttpRequest, *, is_stream: bool) -> Envelope:
         ip=client_ip(request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")),
         token=request.GET.get("token", "") if is_stream and request.method == "GET" else "",
         is_stream=is_stream,
+        is_repeatable=is_repeatable,
     )
 
 

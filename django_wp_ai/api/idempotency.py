@@ -56,6 +56,9 @@ def replayed(_: HttpRequest, replay: Replay | type[Replay]) -> HttpResponse:
 class Keyed:
     """A request that has a key; ``claim`` once it is the one that runs, ``is_recorded`` when its stream is kept."""
 
+    def __init__(self, key: str = "") -> None:
+        self.key = key
+
     claim: Claim | None = None
     lease: asyncio.Task[None] | None = None
     is_recorded = False
@@ -74,7 +77,7 @@ async def begin(request: HttpRequest, principal: Principal, body: Any) -> None:
     key = _key(request, principal, body)
     if not key:
         return
-    known = Keyed()
+    known = Keyed(key)
     request.wp_ai_keyed = known  # type: ignore[attr-defined]  # before the hop: from here on it outlives its client
     found = await bridge.in_thread(
         idempotency.begin,

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import ChatRequest, Message, Part, TextPart
-from django_wp_ai.exceptions import ContentBlocked, ProviderUnavailable
+from django_wp_ai.exceptions import ContentBlocked
+from django_wp_ai.gateway.moderation import moderator
 from django_wp_ai.models import Tenant
 from django_wp_ai.policy.content.deny_list import deny_list
 from django_wp_ai.policy.content.moderation import judge
 from django_wp_ai.policy.content.redaction import Redactor, Vault, redactor
-from django_wp_ai.providers.registry import providers
 
 logger = logging.getLogger("django_wp_ai.gateway")
 
@@ -84,10 +84,7 @@ def _require_clean(tenant: Tenant, texts: Iterable[str]) -> None:
 
 async def _ask_moderation(texts: list[str]) -> None:
     """Ask the first provider that moderates; without one nothing passes. The vendors take no money for it."""
-    asked = next((each for each in providers().values() if each.supports_moderation and not each.missing_key), None)
-    if asked is None:
-        raise ProviderUnavailable("This site wants moderation by a provider, and none that moderates is configured.")
-    for judgement in await asked.moderate([text for text in texts if text.strip()] or [" "]):
+    for judgement in await moderator().moderate([text for text in texts if text.strip()] or [" "]):
         if judgement.flagged:
             raise _moderated(judgement.categories)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -13,13 +14,17 @@ from django.utils import timezone
 from django_wp_ai.datatypes import Principal
 from django_wp_ai.exceptions import Forbidden, Invalid
 from django_wp_ai.gateway import conversations
-from django_wp_ai.models import BudgetAlert, BudgetPeriod, IdempotentReply, Job, Tenant, UsageEvent
+from django_wp_ai.jobs import payload
+from django_wp_ai.models import BudgetAlert, BudgetPeriod, Callback, IdempotentReply, Job, Tenant, UsageEvent
 from django_wp_ai.policy.budget_scope import DAY, END_USER, Counted
+from django_wp_ai.security.secrets import UndecryptableSecret
+
+logger = logging.getLogger("django_wp_ai.gateway")
 
 MAX_ID = 128
 #: How much one page holds, and what of it an item of each kind counts for: a conversation is many turns.
 PAGE = 1000
-WEIGHTS = {"usage": 1, "jobs": 1, "conversations": 20}
+WEIGHTS = {"usage": 1, "jobs": 20, "conversations": 20}
 _USAGE = (
     "call_id",
     "created_at",
@@ -108,8 +113,18 @@ def _jobs(tenant: Tenant, end_user: str, after: str, at_most: int) -> Iterator[I
     rows = Job.objects.for_tenant(tenant).filter(end_user=end_user).order_by("pk")
     if after:
         rows = rows.filter(pk__gt=UUID(after))
-    for row in rows.values(*_JOB)[:at_most]:
+    for row in rows.values(*_JOB, "input_sealed", "result_sealed")[:at_most]:
+        row["input"], row["result"] = _opened(row.pop("input_sealed")), _opened(row.pop("result_sealed"))
         yield str(row["id"]), row
+
+
+def _opened(sealed: bytes | memoryview | None) -> Any:
+    """None also for what no key opens any more: it is not there to be given out."""
+    try:
+        return payload.unseal(sealed) if sealed else None
+    except UndecryptableSecret as error:
+        logger.warning("A job's text can't be given out. %s", error)
+        return None
 
 
 def _conversations(tenant: Tenant, end_user: str, after: str, at_most: int) -> Iterator[Item]:
@@ -128,7 +143,7 @@ def erase(tenant: Tenant, end_user: str) -> dict[str, int]:
     mine = {"end_user": end_user}
     return {
         "conversations": conversations.erase_end_user(tenant, end_user),
-        "jobs": _deleted(Job.objects.for_tenant(tenant).filter(**mine)),
+        **_erase_jobs(tenant, end_user),
         "replies": _deleted(IdempotentReply.objects.for_tenant(tenant).filter(**mine)),
         "budget_counters": _deleted(BudgetPeriod.objects.for_tenant(tenant).filter(subject=subject)),
         "budget_alerts": _deleted(BudgetAlert.objects.for_tenant(tenant).filter(subject=subject)),
@@ -136,6 +151,19 @@ def erase(tenant: Tenant, end_user: str) -> dict[str, int]:
     }
 
 
+def _erase_jobs(tenant: Tenant, end_user: str) -> dict[str, int]:
+    """Jobs that run lose their rows, and with them their workers' right to pay for more or to write anything.
+
+    Locked as an ending locks them, a child before its parent, so that neither waits for the other; callbacks go after
+    them, since none can be added then.
+    """
+    rows = Job.objects.for_tenant(tenant).filter(end_user=end_user)
+    for some in (rows.exclude(parent=None), rows.filter(parent=None)):
+        list(some.select_for_update().order_by("pk").values_list("pk", flat=True))
+    callbacks = Callback.objects.for_tenant(tenant)
+    return {"jobs": _deleted(rows), "callbacks": _deleted(callbacks.filter(end_user=end_user))}
+
+
 def _deleted(rows: QuerySet[Any]) -> int:
-    number: int = rows.delete()[0]
-    return number
+    """How many of these rows; what belongs to them goes with them."""
+    return rows.delete()[1].get(rows.model._meta.label, 0)

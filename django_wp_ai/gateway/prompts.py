@@ -51,6 +51,15 @@ def expand(tenant: Tenant, *, reference: str, variables: Mapping[str, Variable],
     )
 
 
+def variables_of(tenant: Tenant, *, reference: str, language: str = "") -> tuple[str, frozenset[str]]:
+    """The version that ``expand`` would take now, and the variables it needs; one query. Raises NotFound, Invalid."""
+    template = _find(tenant, reference, language)
+    try:
+        return template.reference, frozenset(template.variables)
+    except placeholders.BrokenPlaceholder as broken:
+        raise _invalid("prompt_template", f"The template {template.reference} is broken: {broken}.") from None
+
+
 def _find(tenant: Tenant, reference: str, language: str) -> PromptTemplate:
     match = _REFERENCE.fullmatch(reference)
     if match is None:

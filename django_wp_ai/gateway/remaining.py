@@ -57,6 +57,8 @@ def limits_left(principal: Principal) -> list[LimitLeft]:
     """Blocking: the site's own limits, those of its routes, and those of the end user that the proof names."""
     tenant = principal.tenant
     found = [("", limit) for limit in limits.call_limits(principal, route="", tokens=0) if limit.name != "ip-rpm"]
+    jobs = limits.job_limits(tenant, end_user=principal.end_user)
+    found += [("", limit) for limit in jobs if not limit.name.startswith(ROUTE)]
     for route in sorted(tenant.routes):
         every = limits.call_limits(principal, route=route, tokens=0)
         found += [(route, limit) for limit in every if limit.name.startswith(ROUTE)]

@@ -83,6 +83,8 @@ def doubts(tenant: Tenant) -> Iterator[str]:
             yield _("%(name)s: %(target)s is of no configured provider.") % {"name": name, "target": target}
         elif not configured.serves(model):
             yield _("%(name)s: the provider does not serve %(target)s.") % {"name": name, "target": target}
+    if tenant.digest != Tenant.Digest.OFF and not tenant.alert_emails:
+        yield _("There is no alert address that the digest could be sent to.")
     for soft, hard in (
         (tenant.soft_budget_day_usd, tenant.budget_day_usd),
         (tenant.soft_budget_month_usd, tenant.budget_month_usd),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from argparse import ArgumentTypeError
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 NONE = "none"
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 MAX_DURATION = timedelta(days=36500)
 MAX_COUNT = 2**31 - 1
 MAX_PUBLIC_KEY_BYTES = 64 * 1024
+MAX_PASSWORD_CHARS = 200
 
 _DURATION = re.compile(r"(\d{1,12})([smhd])", re.ASCII)
 
@@ -95,6 +98,14 @@ def text_or_none(text: str) -> str:
     return "" if text.lower() == NONE else text
 
 
+def uuid_of(text: str) -> UUID:
+    """An id such as those of jobs."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text[:40]!r} is not an id; it has 32 hex digits.") from None
+
+
 def names(text: str) -> list[str]:
     """Names parted by commas; ``none`` for an empty list."""
     if text.lower() == NONE:
@@ -119,3 +130,24 @@ def public_key_file(path: str) -> str:
         return content.decode("ascii")
     except UnicodeDecodeError:
         raise ArgumentTypeError("The file holds no public key in PEM form.") from None
+
+
+def password_file(path: str) -> str:
+    """The first line of a file, or of standard input for ``-``: an argument would stay in a shell's history."""
+    try:
+        if path == "-":
+            line = sys.stdin.readline(MAX_PASSWORD_CHARS + 2)
+        else:
+            with Path(path).open(encoding="utf-8") as file:
+                line = file.readline(MAX_PASSWORD_CHARS + 2)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it holds no text"
+        raise ArgumentTypeError(f"The password can't be read: {reason}.") from None
+    if len(line.strip()) > MAX_PASSWORD_CHARS:
+        raise ArgumentTypeError(f"The password is longer than {MAX_PASSWORD_CHARS} characters.")
+    return line.strip()
+
+
+def callback_id(text: str) -> UUID:
+    """A callback's id, also as the ``webhook-id`` that a receiver saw."""
+    return uuid_of(text.removeprefix("msg_"))

@@ -81,6 +81,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("failing_since", models.DateTimeField(blank=True, null=True, verbose_name="failing since")),
+                ("last_failure_at", models.DateTimeField(blank=True, null=True, verbose_name="last failure")),
                 ("last_success_at", models.DateTimeField(blank=True, null=True, verbose_name="last success")),
                 ("disabled_at", models.DateTimeField(blank=True, null=True, verbose_name="disabled")),
                 (
@@ -89,12 +90,16 @@ class Migration(migrations.Migration):
                         blank=True,
                         choices=[
                             ("gone", "it answered 410"),
-                            ("failing", "it failed for five days"),
+                            ("failing", "it failed for too long"),
                             ("operator", "an operator switched it off"),
                         ],
                         max_length=8,
                         verbose_name="why",
                     ),
+                ),
+                (
+                    "alert_due_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="alert due"),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="created")),
             ],
@@ -292,6 +297,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="job",
+            name="claimed_at",
+            field=models.DateTimeField(blank=True, null=True, verbose_name="attempt started"),
+        ),
+        migrations.AddField(
+            model_name="job",
             name="repeated_calls",
             field=models.PositiveSmallIntegerField(
                 default=0,
@@ -325,6 +335,27 @@ class Migration(migrations.Migration):
             model_name="job",
             name="worker",
             field=models.CharField(blank=True, max_length=128, verbose_name="worker"),
+        ),
+        migrations.AddField(
+            model_name="tenant",
+            name="digest",
+            field=models.CharField(
+                choices=[("off", "never"), ("daily", "every day"), ("weekly", "every Monday")],
+                default="off",
+                help_text="A mail to the alert addresses about the day or week that has just ended.",
+                max_length=6,
+                verbose_name="digest",
+            ),
+        ),
+        migrations.AddField(
+            model_name="tenant",
+            name="digest_next_at",
+            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name="next digest not before"),
+        ),
+        migrations.AddField(
+            model_name="tenant",
+            name="digest_sent_until",
+            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name="digest sent until"),
         ),
         migrations.AddField(
             model_name="tenant",
@@ -425,7 +456,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="job",
             index=models.Index(
-                condition=models.Q(("finished_at__isnull", False)), fields=["finished_at"], name="wpai_job_finished"
+                condition=models.Q(("anonymised_at", None), ("finished_at__isnull", False)),
+                fields=["finished_at"],
+                name="wpai_job_finished",
             ),
         ),
         migrations.AddConstraint(
@@ -584,16 +617,18 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="callback",
             index=models.Index(
-                condition=models.Q(("state", "pending")), fields=["next_attempt_at"], name="wpai_callback_due"
+                condition=models.Q(("state", "pending")),
+                fields=["tenant", "next_attempt_at"],
+                name="wpai_callback_due",
             ),
         ),
         migrations.AddIndex(
             model_name="callback",
             index=models.Index(fields=["tenant", "-created_at", "-id"], name="wpai_callback_tenant_time"),
         ),
-        migrations.AddIndex(
+        migrations.AddConstraint(
             model_name="callback",
-            index=models.Index(fields=["job", "sequence"], name="wpai_callback_job"),
+            constraint=models.UniqueConstraint(fields=("job", "sequence"), name="wpai_callback_place"),
         ),
         migrations.AddIndex(
             model_name="callback",

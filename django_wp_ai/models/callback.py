@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import ClassVar, Self
+from urllib.parse import urlsplit
 
 from django.db import models
 from django.db.models.functions import Now
@@ -15,20 +16,25 @@ from django_wp_ai.models.tenant import Tenant, TenantOwnedQuerySet
 
 
 class CallbackEndpoint(models.Model):
-    """A URL of a site that takes callbacks. ``failing_since`` is when its failures began, without a success since."""
+    """A URL of a site that takes callbacks. ``failing_since`` is when its failures began, without a success since.
+
+    ``alert_due_at`` is when its operators are to be told that it is switched off; empty when nobody is to be told.
+    """
 
     class Reason(models.TextChoices):
         GONE = "gone", _("it answered 410")
-        FAILING = "failing", _("it failed for five days")
+        FAILING = "failing", _("it failed for too long")
         OPERATOR = "operator", _("an operator switched it off")
 
     tenant = models.ForeignKey(Tenant, verbose_name=_("tenant"), on_delete=models.CASCADE, related_name="endpoints")
     url = models.CharField(_("URL"), max_length=2000)
     url_hash = models.CharField(_("URL hash"), max_length=64, editable=False, help_text=_("SHA-256 of the URL."))
     failing_since = models.DateTimeField(_("failing since"), null=True, blank=True)
+    last_failure_at = models.DateTimeField(_("last failure"), null=True, blank=True)
     last_success_at = models.DateTimeField(_("last success"), null=True, blank=True)
     disabled_at = models.DateTimeField(_("disabled"), null=True, blank=True)
     disabled_reason = models.CharField(_("why"), max_length=8, choices=Reason, blank=True)
+    alert_due_at = models.DateTimeField(_("alert due"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     objects = TenantOwnedQuerySet["CallbackEndpoint"].as_manager()
@@ -46,8 +52,16 @@ class CallbackEndpoint(models.Model):
             ),
         ]
 
+    @property
+    def host(self) -> str:
+        """All of the URL that may be shown anywhere: the rest may be a secret. Empty where there is none."""
+        try:
+            return urlsplit(self.url).hostname or ""
+        except ValueError:
+            return ""
+
     def __str__(self) -> str:
-        return self.url[:100]
+        return f"{self.host or '?'} {self.pk}"
 
 
 class CallbackQuerySet(TenantOwnedQuerySet["Callback"]):
@@ -109,12 +123,14 @@ class Callback(models.Model):
         verbose_name_plural = _("callbacks")
         ordering: ClassVar = ["-created_at"]
         indexes: ClassVar = [
-            models.Index(fields=["next_attempt_at"], condition=models.Q(state="pending"), name="wpai_callback_due"),
+            models.Index(
+                fields=["tenant", "next_attempt_at"], condition=models.Q(state="pending"), name="wpai_callback_due"
+            ),
             models.Index(fields=["tenant", "-created_at", "-id"], name="wpai_callback_tenant_time"),
-            models.Index(fields=["job", "sequence"], name="wpai_callback_job"),
             models.Index(fields=["ended_at"], condition=models.Q(ended_at__isnull=False), name="wpai_callback_ended"),
         ]
         constraints: ClassVar = [
+            models.UniqueConstraint(fields=["job", "sequence"], name="wpai_callback_place"),
             models.CheckConstraint(
                 condition=models.Q(state="pending", ended_at=None, next_attempt_at__isnull=False)
                 | ~models.Q(state="pending") & models.Q(ended_at__isnull=False, lease_until=None),

@@ -104,6 +104,7 @@ class Job(models.Model):
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    claimed_at = models.DateTimeField(_("attempt started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     anonymised_at = models.DateTimeField(_("anonymised"), null=True, blank=True)
 
@@ -126,7 +127,9 @@ class Job(models.Model):
             models.Index(fields=["tenant", "input_hash", "created_at"], name="wpai_job_input"),
             models.Index(fields=["tenant", "end_user", "created_at"], name="wpai_job_end_user"),
             models.Index(
-                fields=["finished_at"], condition=models.Q(finished_at__isnull=False), name="wpai_job_finished"
+                fields=["finished_at"],
+                condition=models.Q(finished_at__isnull=False, anonymised_at=None),
+                name="wpai_job_finished",
             ),
         ]
         constraints: ClassVar = [

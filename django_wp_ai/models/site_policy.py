@@ -109,7 +109,15 @@ class RatePolicy(models.Model):
 
 
 class MoneyPolicy(models.Model):
-    """How much, in US dollars. A hard budget refuses, a soft one tells; rows of ``Budget`` add users and models."""
+    """How much, in US dollars. A hard budget refuses, a soft one tells; rows of ``Budget`` add users and models.
+
+    Until ``digest_next_at`` a worker has the digest in hand, or it waits; ``digest_sent_until`` is how far it was told.
+    """
+
+    class Digest(models.TextChoices):
+        OFF = "off", _("never")
+        DAILY = "daily", _("every day")
+        WEEKLY = "weekly", _("every Monday")
 
     budget_day_usd = _budget(_("daily budget (USD)"))
     budget_month_usd = _budget(_("monthly budget (USD)"))
@@ -125,6 +133,15 @@ class MoneyPolicy(models.Model):
     alert_url = models.URLField(
         _("alert URL"), max_length=500, blank=True, help_text=_("Gets the same as a Standard Webhook.")
     )
+    digest = models.CharField(
+        _("digest"),
+        max_length=6,
+        choices=Digest,
+        default=Digest.OFF,
+        help_text=_("A mail to the alert addresses about the day or week that has just ended."),
+    )
+    digest_sent_until = models.DateTimeField(_("digest sent until"), null=True, blank=True, editable=False)
+    digest_next_at = models.DateTimeField(_("next digest not before"), null=True, blank=True, editable=False)
 
     class Meta:
         abstract = True

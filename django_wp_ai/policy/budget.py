@@ -10,7 +10,7 @@ to those of the one that did. A call that is under way while a budget for users 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_UP, Context, Decimal
@@ -23,11 +23,12 @@ from django_wp_ai.datatypes import UnitPrices
 from django_wp_ai.exceptions import BudgetExceeded
 from django_wp_ai.models import BudgetPeriod, Tenant, UsageEvent
 from django_wp_ai.models.budget import USD_PLACES
+from django_wp_ai.models.usage import UsageQuerySet
 from django_wp_ai.policy import budget_alerts, budget_counters, budget_rows, budget_statements
 from django_wp_ai.policy.budget_changes import Books, Charge, Hold, Opened
 from django_wp_ai.policy.budget_scope import DAY, END_USER, MODEL, Counted, counted, has_budget
 
-__all__ = ["Reservation", "has_budget", "open_row", "settle_row", "settle_stale", "worst_case"]
+__all__ = ["Reservation", "has_budget", "open_row", "settle_row", "settle_stale", "settle_traces", "worst_case"]
 
 USD = Decimal(1).scaleb(-USD_PLACES)
 MILLION = Decimal(1_000_000)
@@ -128,9 +129,18 @@ def settle_stale(*, opened_before: datetime, at: datetime) -> int:
     A row is written right before its call is sent, so all of them count as sent: the vendor may have charged, and they
     keep their worst case, as spent, and as an estimate where one was reserved.
     """
-    stale = UsageEvent.objects.filter(state=UsageEvent.State.PENDING, created_at__lt=opened_before)
+    return _settle_all(UsageEvent.objects.filter(created_at__lt=opened_before), at)
+
+
+def settle_traces(trace_ids: Collection[UUID], *, at: datetime) -> int:
+    """As ``settle_stale``, for the calls of work that is known to be dead, such as a job whose worker is gone."""
+    return _settle_all(UsageEvent.objects.filter(trace_id__in=trace_ids), at)
+
+
+def _settle_all(rows: UsageQuerySet, at: datetime) -> int:
+    pending = rows.filter(state=UsageEvent.State.PENDING)
     settled, last = 0, 0
-    while events := list(stale.filter(pk__gt=last).select_related("tenant").order_by("pk")[:SWEPT_AT_ONCE]):
+    while events := list(pending.filter(pk__gt=last).select_related("tenant").order_by("pk")[:SWEPT_AT_ONCE]):
         settled += sum(_settle_stale(event, at) for event in events)
         last = events[-1].pk
     return settled

@@ -23,8 +23,16 @@ BUCKETS = 120
 REQUESTS, TOKENS = "requests", "tokens"
 MINUTE_S, DAY_S = 60, 86_400
 KINDS = {"rpm": (MINUTE_S, REQUESTS), "rpd": (DAY_S, REQUESTS), "tpm": (MINUTE_S, TOKENS)}
-SCOPES = {"user": " for one end user", "ip": " for one address", "route": " on this route"}
+SCOPES = {
+    "user": " for one end user",
+    "ip": " for one address",
+    "route": " on this route",
+    "job": " for jobs",
+    "user-job": " for jobs of one end user",
+}
 STREAM_TOKEN = "stream_token"  # noqa: S105 - a name that Principal.method may have
+JOB = "job"  # the method of a job's own calls: it was counted as a job when it was created, and has no address
+JOBS_ROUTE = "jobs"
 
 Store = Literal["cache", "database", "none"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
@@ -146,12 +154,24 @@ def call_limits(principal: Principal, *, route: str, tokens: int, end_user: str 
         if tenant.end_user_rpm is not None or tenant.end_user_rpd is not None:
             quotas = {"rpm": tenant.end_user_rpm, "rpd": tenant.end_user_rpd}
             limits += _limits("user-", subject_of(tenant, "user", user), quotas)
-    elif tenant.ip_rpm is not None:
+    elif tenant.ip_rpm is not None and principal.method != JOB:
         network = network_of(principal.ip) or "unknown"  # what has no address, such as a socket file, counts as one
         limits += _limits("ip-", subject_of(tenant, "ip", str(network)), {"rpm": tenant.ip_rpm})
     if quotas := tenant.routes.get(route, {}):
+        if principal.method == JOB:
+            quotas = {"tpm": quotas.get("tpm")}
         limits += _limits("route-", subject_of(tenant, "route", route), quotas, tokens=tokens)
     return limits
+
+
+def job_limits(tenant: Tenant, *, end_user: str = "") -> list[Limit]:
+    """Every limit of creating a job; what it asks models for is counted as calls, when it does."""
+    limits = list(_limits("job-", "", {"rpm": tenant.job_rpm}))
+    if end_user:
+        limits += _limits("user-job-", subject_of(tenant, "user", end_user), {"rpm": tenant.end_user_job_rpm})
+    quotas = tenant.routes.get(JOBS_ROUTE, {})
+    requests = {kind: quotas.get(kind) for kind in ("rpm", "rpd")}
+    return [*limits, *_limits("route-", subject_of(tenant, "route", JOBS_ROUTE), requests)]
 
 
 def counts_tokens(tenant: Tenant, route: str) -> bool:

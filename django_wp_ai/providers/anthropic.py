@@ -58,6 +58,15 @@ class AnthropicProvider(HostedProvider[anthropic.AsyncAnthropic]):
             http_client=http_client,
         )
 
+    def unwrap(self, sdk: anthropic.AsyncAnthropic, body: bytes, headers: Mapping[str, str], secret: str) -> None:
+        """Verify an event."""
+        sdk.beta.webhooks.unwrap(body.decode(), headers=headers, key=secret)
+
+    def kind_of_event(self, payload: Mapping[str, Any]) -> Any:
+        """In the ``data``: the event's own type is always ``event``."""
+        data = payload.get("data")
+        return data.get("type") if isinstance(data, dict) else None
+
     def _parameters(self, request: ChatRequest, model: str) -> dict[str, Any]:
         self.check(request)
         found: dict[str, Any] = {

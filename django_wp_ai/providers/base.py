@@ -17,8 +17,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_wp_ai.conf import settings
 from django_wp_ai.datatypes import ChatRequest, ChatResult, Delta, ImagePart, Usage
-from django_wp_ai.exceptions import ProviderRefused
+from django_wp_ai.exceptions import NotFound, ProviderRefused
 from django_wp_ai.providers import options
+from django_wp_ai.providers.webhooks import ProviderEvent
 
 IMAGE_TOKENS = 1000  # what an image is taken for when nobody counted it: about the vendors' price of a megapixel
 
@@ -146,6 +147,14 @@ class Provider(ABC):
     async def moderate(self, texts: Sequence[str]) -> list[Moderation]:
         """A judgement for each text, in their order; only where ``supports_moderation``."""
         raise NotImplementedError(f"{self.name} has no moderation")
+
+    def verify_webhook(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:  # noqa: ARG002 - for those with webhooks
+        """The event that the vendor posted; header names are lower-case. Blocking, without the network.
+
+        Raises Unauthenticated for what the vendor did not sign, Invalid for what is signed but no event, and NotFound
+        where this provider has no webhooks or no secret for them.
+        """
+        raise NotFound
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text``, estimated without the network (4 bytes a token, at least 1 for non-empty text)."""

@@ -9,6 +9,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -16,11 +17,11 @@ import httpx2
 
 from django_wp_ai.conf import settings
 from django_wp_ai.datatypes import ChatRequest, Usage
-from django_wp_ai.exceptions import ProviderUnavailable
-from django_wp_ai.providers import options, server_events
+from django_wp_ai.exceptions import NotFound, ProviderUnavailable
+from django_wp_ai.providers import options, server_events, webhooks
 from django_wp_ai.providers.base import Provider
 from django_wp_ai.providers.failures import Reported
-from django_wp_ai.providers.prepared import Prepared, SdkClient, prepare
+from django_wp_ai.providers.prepared import Prepared, SdkClient, prepare, unconnected
 from django_wp_ai.providers.transport import Answer, Connections, connections
 
 logger = logging.getLogger("django_wp_ai.providers")
@@ -41,9 +42,9 @@ class HostedProvider(Provider, Generic[ClientT]):
     redirect is followed (a key must not follow one). Answers are plain JSON. Options beyond
     ``Provider``'s: ``api_key``, ``needs_key`` (False for a compatible server without keys), ``base_url``,
     ``default_headers``, ``timeout_s`` (of silence; also the limit of a whole answer), ``connect_timeout_s`` (also for a
-    free connection of the pool), ``max_connections`` (also the default of ``max_concurrency``), and
+    free connection of the pool), ``max_connections`` (also the default of ``max_concurrency``),
     ``no_sampling_models``: globs of models to which ``temperature`` and ``top_p`` are not sent, because they refuse
-    requests that have them.
+    requests that have them, and ``webhook_secret``, by which the vendor's own events are verified.
     """
 
     options: ClassVar[frozenset[str]] = Provider.options | {
@@ -55,6 +56,7 @@ class HostedProvider(Provider, Generic[ClientT]):
         "connect_timeout_s",
         "max_connections",
         "no_sampling_models",
+        "webhook_secret",
     }
     default_base_url: ClassVar[str]
     default_no_sampling_models: ClassVar[tuple[str, ...]] = ()
@@ -73,6 +75,7 @@ class HostedProvider(Provider, Generic[ClientT]):
         self.max_connections = options.count(name, config, "max_connections", settings.provider_max_connections)
         self.max_concurrency = options.count(name, config, "max_concurrency", self.max_connections)
         self.no_sampling_models = options.names(name, config, "no_sampling_models", self.default_no_sampling_models)
+        self._webhook_secret = options.webhook_secret(name, config, "webhook_secret")
         self._prepared: dict[tuple[str, str], Prepared] = {}
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Connections] = WeakKeyDictionary()
         self._connecting = threading.Lock()  # loops of other threads may connect at the same time
@@ -88,6 +91,29 @@ class HostedProvider(Provider, Generic[ClientT]):
     @abstractmethod
     def connect(self, api_key: str, http_client: httpx2.AsyncClient) -> ClientT:
         """A fresh SDK client; every option the SDK would look for in the environment is passed."""
+
+    @abstractmethod
+    def unwrap(self, sdk: ClientT, body: bytes, headers: Mapping[str, str], secret: str) -> None:
+        """Let the SDK verify an event."""
+
+    @abstractmethod
+    def kind_of_event(self, payload: Mapping[str, Any]) -> Any:
+        """Where the vendor says what happened."""
+
+    @cached_property
+    def _verifier(self) -> ClientT:
+        return self.connect("none", unconnected())
+
+    def verify_webhook(self, body: bytes, headers: Mapping[str, str]) -> webhooks.ProviderEvent:
+        """The event that the vendor posted."""
+        if not self._webhook_secret:
+            raise NotFound
+        with webhooks.verifying():
+            self.unwrap(
+                self._verifier, body, {name: headers.get(name, "") for name in webhooks.HEADERS}, self._webhook_secret
+            )
+            payload = json.loads(body)
+        return webhooks.event(payload, self.kind_of_event(payload) if isinstance(payload, dict) else None)
 
     def addressed_by(self, body: Mapping[str, Any]) -> str:  # noqa: ARG002 - for those whose address depends on it
         """What in a body changes the address it is sent to."""

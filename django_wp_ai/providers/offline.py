@@ -39,7 +39,11 @@ NOTHING_FOUND = (
 )
 MAX_SENTENCES = 3
 SUMMARY_FROM = 4  # a message of so many sentences without a question is a text to summarise
+SUMMARY_WORDS = 120
 LARGE_BYTES = 20_000  # reading more than this takes milliseconds: done in a thread, off the event loop
+_FENCED = re.compile(r"<untrusted id=[^<>]{0,400}>(.*?)</untrusted id=[^<>]{0,400}>", re.DOTALL)
+_LENGTH = re.compile(r"\b(\d{1,4}) words\b")
+_GLOSS = re.compile(r"^- ([^:\n]{1,100}): (.{1,500})$", re.MULTILINE)
 _TOKEN = re.compile(r"\s*\S{1,16}|\s+$")
 
 
@@ -133,10 +137,15 @@ def _compose(request: ChatRequest) -> tuple[str, tuple[ToolCall, ...]]:
     if forced is not None and not results:
         return "", (ToolCall("call_1", forced.name, json.dumps(fill(forced.parameters, question), ensure_ascii=False)),)
     wished = request.response_format
-    given = "\n".join([*(message.text for message in results), *(m.text for m in request.messages if m.role == "user")])
+    fenced = _FENCED.findall(question)
     if wished is not None and wished.type == "json_schema":
-        return json.dumps(fill(wished.schema or {}, given), ensure_ascii=False), ()
-    if results:
+        users = [message.text for message in request.messages if message.role == "user"]
+        given = "\n".join([*(message.text for message in results), *(fenced[:1] or users)])
+        glosses = dict(_GLOSS.findall(_told(request.messages, "")))
+        return json.dumps(fill(wished.schema or {}, given, glosses), ensure_ascii=False), ()
+    if fenced and not results and not _question(words.sentences(_FENCED.sub("\n", question))):
+        answer = _summary("\n".join(fenced), _told(request.messages, question))
+    elif results:
         answer = f"{NOTICE} the tool returned: {' '.join(message.text for message in results).strip()}"
     else:
         answer = _extract(request.messages, position)
@@ -160,10 +169,29 @@ def _forced_tool(request: ChatRequest, question: str) -> Tool | None:
     return max(request.tools, key=lambda tool: len(asked.intersection(words.words(f"{tool.name} {tool.description}"))))
 
 
+def _question(said: Sequence[words.Sentence]) -> words.Sentence | None:
+    return next((sentence for sentence in reversed(said) if sentence.text.endswith(words.QUESTION_MARKS)), None)
+
+
+def _told(messages: Sequence[Message], question: str) -> str:
+    """What the caller itself says: system messages, and what stands around the fenced text of the last message."""
+    return "\n".join([*(m.text for m in messages if m.role == "system"), _FENCED.sub("\n", question)])
+
+
+def _summary(text: str, told: str) -> str:
+    """Sentences of a fenced text, as many as the wished number of words holds, the notice included."""
+    wished = _LENGTH.search(told)
+    length = int(wished[1]) if wished else SUMMARY_WORDS
+    chosen = words.brief(words.sentences(text), limit=max(5, length - len(words.words(NOTICE))))
+    if not chosen:
+        return NOTHING_FOUND
+    return "\n".join([NOTICE, *(f"- {each}" for each in chosen)]) if "“- ”" in told else " ".join([NOTICE, *chosen])
+
+
 def _extract(messages: Sequence[Message], position: int | None) -> str:
     """Sentences that answer the last user message, from it and from what stands before it."""
     own = words.sentences(messages[position].text) if position is not None else []
-    asked = next((sentence for sentence in reversed(own) if sentence.text.endswith(words.QUESTION_MARKS)), None)
+    asked = _question(own)
     before = [m.text for m in messages[:position] if m.role in {"system", "user"}]
     context = [sentence for text in before for sentence in words.sentences(text)]
     if asked is None and len(own) >= SUMMARY_FROM:

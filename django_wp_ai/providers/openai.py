@@ -140,6 +140,14 @@ class OpenAIProvider(HostedProvider[openai.AsyncOpenAI]):
             **openai_wire.response_format(request.response_format),
         }
 
+    def unwrap(self, sdk: openai.AsyncOpenAI, body: bytes, headers: Mapping[str, str], secret: str) -> None:
+        """Verify an event, a finished batch for example."""
+        sdk.webhooks.unwrap(body, headers, secret=secret)
+
+    def kind_of_event(self, payload: Mapping[str, Any]) -> Any:
+        """``batch.completed`` and the like."""
+        return payload.get("type")
+
     def addressed_by(self, body: Mapping[str, Any]) -> str:
         """Azure has an address for each deployment."""
         return str(body["model"]) if self.azure_endpoint else ""

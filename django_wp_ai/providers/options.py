@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,19 @@ def text(provider: str, config: Mapping[str, Any], key: str, default: str = "") 
     if not isinstance(value, str):
         raise _wrong(provider, key, "a string")
     return value.strip()
+
+
+def webhook_secret(provider: str, config: Mapping[str, Any], key: str) -> str:
+    """``whsec_`` and base64, as vendors hand it out; empty when not given."""
+    value = text(provider, config, key)
+    if value:
+        try:
+            usable = value.startswith("whsec_") and bool(base64.b64decode(value.removeprefix("whsec_"), validate=True))
+        except ValueError:
+            usable = False
+        if not usable:
+            raise _wrong(provider, key, "the vendor's 'whsec_…'")
+    return value
 
 
 def flag(provider: str, config: Mapping[str, Any], key: str, default: bool) -> bool:

@@ -42,6 +42,11 @@ class _Recorder(httpx2.AsyncBaseTransport):
         return httpx2.Response(200, json={})
 
 
+def unconnected() -> httpx2.AsyncClient:
+    """An HTTP client that sends nothing, for what of an SDK needs no network."""
+    return httpx2.AsyncClient(transport=_Recorder())
+
+
 async def prepare(connect: Callable[[httpx2.AsyncClient], SdkClient], path: str, body: Mapping[str, Any]) -> Prepared:
     """Let an SDK client, made by ``connect`` on a given HTTP client, send ``body`` to nobody."""
     recorder = _Recorder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -55,10 +56,16 @@ async def aclose() -> None:
         await provider.aclose()
 
 
-def _reset_on_change(*, setting: str, **_: Any) -> None:
+def _forget() -> None:
     global _providers
+    _providers = None
+
+
+def _reset_on_change(*, setting: str, **_: Any) -> None:
     if setting == SETTING:
-        _providers = None
+        _forget()
 
 
 setting_changed.connect(_reset_on_change, dispatch_uid="django_wp_ai.providers")
+if hasattr(os, "register_at_fork"):  # a provider's connections are its process's
+    os.register_at_fork(after_in_child=_forget)

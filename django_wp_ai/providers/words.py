@@ -91,12 +91,34 @@ def relevant(question: Iterable[str], among: Sequence[Sentence], *, limit: int) 
 
 def central(among: Sequence[Sentence], *, limit: int) -> list[Sentence]:
     """The sentences that stand for the whole text: those of its most frequent words, in their own order."""
+    return [among[position] for position in sorted(_by_centrality(among)[:limit])]
+
+
+def brief(among: Sequence[Sentence], *, limit: int) -> list[str]:
+    """Central sentences of at most ``limit`` words together, in their own order; of one that alone is longer, a part.
+
+    A character of a script without blanks is a word.
+    """
+    chosen: list[int] = []
+    left = limit
+    for position in _by_centrality(among):
+        size = len(_WORD.findall(among[position].text))
+        if size <= left:
+            chosen.append(position)
+            left -= size
+    if not chosen and among:
+        found = list(_WORD.finditer(among[0].text))[:limit]
+        return [f"{among[0].text[: found[-1].end()]} …"] if found else []
+    return [among[position].text for position in sorted(chosen)]
+
+
+def _by_centrality(among: Sequence[Sentence]) -> list[int]:
     counts = Counter(word for sentence in among for word in set(sentence.words))
     scored = sorted(
         (-sum(log1p(counts[word]) for word in set(sentence.words)) / (4 + log1p(len(sentence.words))), position)
         for position, sentence in enumerate(among)
     )
-    return [among[position] for position in sorted(position for _, position in scored[:limit])]
+    return [position for _, position in scored]
 
 
 def keywords(text: str, *, limit: int) -> list[str]:

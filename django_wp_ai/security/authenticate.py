@@ -136,7 +136,7 @@ def _by_legacy_signature(envelope: Envelope, profile: legacy.Profile) -> Princip
     else:
         raise Unauthenticated(reason="signature", method=profile.name)
     _require_network(envelope, credential)
-    once = profile.once_key(envelope)
+    once = "" if envelope.is_repeatable else profile.once_key(envelope)
     if once and not nonces.spend(f"{profile.name}:{credential.pk}", once, ttl_s=legacy.BODY_ONCE_S):
         raise Unauthenticated(reason="replayed", method=profile.name)
     return _principal(envelope, credential, method=profile.name)

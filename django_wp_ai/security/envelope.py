@@ -22,6 +22,7 @@ class Envelope:
     ip: str = ""
     token: str = field(default="", repr=False)
     is_stream: bool = False  # stream tokens are good on stream routes only
+    is_repeatable: bool = False  # the route knows by itself what comes again, so a body need not be a new one
 
     def header(self, name: str) -> str:
         """A header's value, empty when absent."""

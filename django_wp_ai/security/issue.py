@@ -21,11 +21,16 @@ from django_wp_ai.security.credentials import KEY_ID
 
 DEFAULT_OVERLAP = timedelta(hours=24)
 MIN_RSA_BITS = 2048
+#: Kinds whose secret is not ours to make.
+BROUGHT = (Credential.Kind.PUBLIC_KEY, Credential.Kind.APP_PASSWORD)
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A stored credential and its secret in the clear: the full API key for that kind, empty for a public key."""
+    """A stored credential and the secret we made for it in the clear: the full API key for that kind.
+
+    Empty for a public key and for an Application Password, which WordPress made.
+    """
 
     credential: Credential
     secret: str
@@ -70,9 +75,12 @@ def issue(
     public_key: str = "",
     expires_in: timedelta | None = None,
     label: str = "",
+    username: str = "",
+    password: str = "",
 ) -> Issued:
     """Store a new credential; raises Invalid for a combination that can't be.
 
+    ``username`` and ``password`` are those of an Application Password, which is stored as WordPress showed it.
     ``key_id`` is made unless given; one that is taken raises IntegrityError, so that a form sent twice makes one.
     """
     credential = Credential(tenant=tenant, kind=kind, label=label)
@@ -94,6 +102,7 @@ def issue(
             raise Invalid("A credential must expire in the future.", param="expires_in")
         credential.expires_at = _moment_in(expires_in, param="expires_in")
     _shape(credential, profile=profile, public_key=public_key)
+    _take_password(credential, username=username.strip(), password=password.strip())
     return _store(credential)
 
 
@@ -127,14 +136,28 @@ def _shape(credential: Credential, *, profile: str, public_key: str) -> None:
         credential.algorithm = algorithm_of(credential.public_key)
 
 
+def _take_password(credential: Credential, *, username: str, password: str) -> None:
+    """Give an Application Password what WordPress showed; no other kind has any of it."""
+    if credential.kind != Credential.Kind.APP_PASSWORD:
+        if username or password:
+            raise Invalid("Only an app_password credential has a user and a password.", param="username")
+        return
+    if not username or ":" in username or not username.isprintable():
+        raise Invalid("Give the WordPress user, without a colon.", param="username")
+    if not password or not password.isprintable():
+        raise Invalid("Give the Application Password as WordPress showed it.", param="password")
+    credential.username = username
+    credential.secret_encrypted = secrets.encrypt(password)
+
+
 def _store(credential: Credential) -> Issued:
-    """Give ``credential`` a fresh secret of its kind and save it."""
+    """Give ``credential`` a fresh secret of its kind, unless it brought its own, and save it."""
     secret = ""
     if credential.kind == Credential.Kind.API_KEY:
         part = secrets.new_secret()
         credential.secret_hash = secrets.hash_secret(part)
         secret = f"{secrets.API_KEY_PREFIX}{credential.key_id}_{part}"
-    elif credential.kind != Credential.Kind.PUBLIC_KEY:
+    elif credential.kind not in BROUGHT:
         callback = credential.kind == Credential.Kind.CALLBACK
         secret = secrets.new_callback_secret() if callback else secrets.new_secret()
         credential.secret_encrypted = secrets.encrypt(secret)
@@ -149,8 +172,9 @@ def _store(credential: Credential) -> Issued:
 
 def rotate(credential: Credential, *, overlap: timedelta = DEFAULT_OVERLAP) -> Issued:
     """A successor with a new key id and secret, valid as long as the old one was; that one lives on for ``overlap``."""
-    if credential.kind == Credential.Kind.PUBLIC_KEY:
-        raise Invalid("A public key is rotated by registering the new one and revoking the old.", param="key_id")
+    if credential.kind in BROUGHT:
+        noun = "A public key" if credential.kind == Credential.Kind.PUBLIC_KEY else "An Application Password"
+        raise Invalid(f"{noun} is rotated by registering the new one and revoking the old.", param="key_id")
     if overlap < timedelta(0):
         raise Invalid("The overlap can't be negative.", param="overlap")
     _moment_in(overlap, param="overlap")

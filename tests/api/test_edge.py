@@ -17,6 +17,7 @@ from tests.api.conftest import MOUNT, Site, body_of
 from tests.api.refusals import BODIES, check_shape, row_counts
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+ID = "0b8f6f0c-3a2e-4a39-9a53-3d4f4f9a1c11"  # of a job or a callback
 ROUTES = {
     "v1/chat": {"POST"},
     "v1/chat/stream": {"GET", "POST", "OPTIONS"},
@@ -27,6 +28,15 @@ ROUTES = {
     "v1/embeddings": {"POST"},
     "v1/models": {"GET"},
     "v1/models/gpt-4o-mini": {"GET"},
+    "v1/jobs": {"GET", "POST"},
+    f"v1/jobs/{ID}": {"GET"},
+    f"v1/jobs/{ID}/cancel": {"POST"},
+    f"v1/jobs/{ID}/retry": {"POST"},
+    f"v1/jobs/{ID}/events": {"GET", "OPTIONS"},
+    "v1/callbacks": {"GET"},
+    f"v1/callbacks/{ID}/replay": {"POST"},
+    "webhooks/providers/openai": {"POST"},
+    "webhooks/events": {"POST"},
     "v1/usage": {"GET"},
     "v1/end-users/7": {"DELETE"},
     "v1/end-users/7/export": {"GET", "DELETE"},  # there is an end user of the id 7/export too
@@ -39,9 +49,15 @@ WRONG = [(path, method) for path, allowed in ROUTES.items() for method in METHOD
 
 def test_every_route_is_in_this_list() -> None:
     patterns = [pattern for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)]
-    values = {"<path:model_id>": "gpt-4o-mini", "<path:id>": "7"}
+    values = {
+        "<path:model_id>": "gpt-4o-mini",
+        "<path:id>": "7",
+        "<job_id>": ID,
+        "<callback_id>": ID,
+        "<provider>": "openai",
+    }
     named = {re.sub(r"<[^>]+>", lambda found: values[found[0]], str(pattern.pattern)) for pattern in patterns}
-    assert named - set(ROUTES) == {"v1/docs", "v1/openapi.json", "", "^(?:v1|health)(?:/.*)?$"}
+    assert named - set(ROUTES) == {"v1/docs", "v1/openapi.json", "", "^(?:v1|webhooks|health)(?:/.*)?$"}
     assert set(ROUTES) <= named
 
 

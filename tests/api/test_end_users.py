@@ -12,14 +12,18 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from django_wp_ai.callbacks import outbox
 from django_wp_ai.gateway import end_users
+from django_wp_ai.jobs import claims, ending, payload
 from django_wp_ai.models import (
     Budget,
     BudgetAlert,
     BudgetPeriod,
+    Callback,
     Conversation,
     IdempotentReply,
     Job,
+    JobStep,
     Turn,
     UsageEvent,
 )
@@ -69,7 +73,16 @@ def leave_traces(site: Site, end_user: str) -> None:
     Budget.objects.get_or_create(tenant=tenant, applies_to="end_user", name="", period="day", amount_usd=100)
     response = site.post("v1/chat", body, headers={**site.auth, "Idempotency-Key": uuid4().hex})
     assert response.status_code == 200, response.content
-    Job.objects.create(tenant=tenant, kind="summary", end_user=end_user, metadata={"a": 1})
+    job = Job.objects.create(
+        tenant=tenant,
+        kind="summary",
+        end_user=end_user,
+        metadata={"a": 1},
+        input_sealed=payload.seal({"text": "My words"}),
+        result_sealed=payload.seal({"summary": "Our words"}),
+    )
+    JobStep.objects.create(job=job, name="summary", fence=1, sent_at=now)
+    outbox.put(tenant, url="https://example.org/done", type="job.succeeded", data={}, job=job, end_user=end_user)
     BudgetAlert.objects.create(
         tenant=tenant, subject=f"end_user:{end_user}", kind="day", starts_at=now, level="near", budget_usd=1
     )
@@ -86,6 +99,7 @@ def test_an_id_of_any_shape_is_exported_and_erased(site: Site, end_user: str) ->
     assert told["erased"] == {
         "conversations": 1,
         "jobs": 1,
+        "callbacks": 1,
         "replies": 1,
         "budget_counters": 1,
         "budget_alerts": 1,
@@ -107,7 +121,7 @@ def test_the_export_holds_figures_and_what_was_said(site: Site) -> None:
     assert body["conversations"][0]["turns"][0]["content"] == "My secret plan"
     [job] = body["jobs"]
     assert (job["kind"], job["status"], job["metadata"]) == ("summary", "queued", {"a": 1})
-    assert "My words" not in str(body["jobs"])
+    assert (job["input"], job["result"]) == ({"text": "My words"}, {"summary": "Our words"})
     assert body["next_cursor"] is None
 
 
@@ -120,9 +134,10 @@ def test_erasing_leaves_the_figures_and_nothing_that_names_the_user(site: Site) 
     assert row.end_user == ""
     assert (row.cost_usd, row.input_tokens, row.model) == (before.cost_usd, before.input_tokens, before.model)
     assert UsageEvent.objects.filter(end_user="stays").count() == 1
-    for model in (Conversation, Job, IdempotentReply, UsageEvent, BudgetPeriod, BudgetAlert):
+    for model in (Conversation, Job, Callback, IdempotentReply, UsageEvent, BudgetPeriod, BudgetAlert):
         assert "someone@example.org" not in str(list(model.objects.values()))  # type: ignore[attr-defined]
     assert Turn.objects.count() == 2
+    assert JobStep.objects.count() == 1
     assert len(export(site, "stays").json()["conversations"]) == 1
 
 
@@ -260,3 +275,19 @@ def test_either_everything_is_erased_or_nothing(site: Site, monkeypatch: pytest.
     site.client.raise_request_exception = False
     assert erase(site, "7").status_code == 500
     assert (Conversation.objects.count(), UsageEvent.objects.filter(end_user="7").count()) == (1, 1)
+
+
+def test_a_job_that_no_key_opens_any_more_is_exported_without_its_texts(site: Site) -> None:
+    leave_traces(site, "7")
+    Job.objects.update(input_sealed=b"sealed with another key")
+    [job] = export(site, "7").json()["jobs"]
+    assert (job["input"], job["result"]) == (None, {"summary": "Our words"})
+
+
+def test_erasing_takes_a_running_job_out_of_its_workers_hands(site: Site) -> None:
+    leave_traces(site, "7")
+    [claim] = claims.claim(worker="w", at_most=1)
+    erase(site, "7")
+    assert not ending.succeed(claim, {"text": "late"})
+    assert claims.renew({claim.job.pk: claim.fence}).lost == {claim.job.pk}
+    assert not Callback.objects.exists()

@@ -6,15 +6,18 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextvars import ContextVar
+from functools import partial
+from typing import Any
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext
 from django.db import connection
+from django.db.utils import ConnectionHandler
 from django.http import HttpRequest
 from django.test import RequestFactory
 
 from django_wp_ai import bridge
-from django_wp_ai.bridge import CallerThread, in_thread, in_tool_thread
+from django_wp_ai.bridge import CallerThread, in_pool, in_thread, in_tool_thread
 from django_wp_ai.conf import settings
 from django_wp_ai.models import Tenant
 from tests.factories import TenantFactory
@@ -227,3 +230,41 @@ async def test_tools_that_hang_hold_up_no_database_work() -> None:
         assert await in_thread(here)
     released.set()
     assert all(await asyncio.gather(*hanging))
+
+
+# Connections of a host's pool
+
+
+def pooled(**options: Any) -> list[bool]:
+    """On this thread: whether a connection of a pool is kept after a hop, and once it was kept for long enough."""
+    settings = {**connection.settings_dict, "CONN_MAX_AGE": 0, "OPTIONS": {"pool": options}}
+    found = ConnectionHandler({"default": settings, "pooled": settings})["pooled"]
+    try:
+        found.ensure_connection()
+        found.close_if_unusable_or_obsolete()
+        kept = [found.connection is not None]
+        if found.close_at is not None:
+            found.close_at -= bridge.KEPT_S
+        found.close_if_unusable_or_obsolete()
+        return [*kept, found.connection is not None]
+    finally:
+        found.close()
+        found.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has it
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+async def test_database_threads_keep_a_pools_connection_for_a_while() -> None:
+    assert await in_pool(partial(pooled, min_size=0, max_size=2 * settings.db_threads)) == [True, False]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+async def test_database_threads_keep_none_of_a_pool_that_others_could_run_out_of() -> None:
+    assert await in_pool(partial(pooled, min_size=0, max_size=2 * settings.db_threads - 1)) == [False, False]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_other_threads_keep_none_of_a_pools_connections() -> None:
+    assert pooled(min_size=0, max_size=2 * settings.db_threads) == [False, False]

@@ -15,9 +15,10 @@ import pytest
 from django.core.management import load_command_class
 from django.urls import URLPattern
 
-from django_wp_ai import checks, conf, exceptions
+from django_wp_ai import checks, cluster, conf, exceptions
 from django_wp_ai.api import build, edge
 from django_wp_ai.gateway.tools import registry as tools
+from django_wp_ai.job_kinds import JobFailed
 from django_wp_ai.models import Tenant
 from django_wp_ai.models.site_policy import target_names
 from django_wp_ai.providers import registry
@@ -57,7 +58,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 def test_every_check_is_documented() -> None:
-    source = Path(checks.__file__).read_text(encoding="utf-8")
+    source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (checks, cluster))
     known = set(re.findall(r'"(django_wp_ai\.[A-Z]\d{3})"', source))
     assert set(table_rows(page("configuration.md"), r"django_wp_ai\.\w+")) == known
 
@@ -69,7 +70,7 @@ def error_classes(base: type[exceptions.WpAiError]) -> Iterator[type[exceptions.
 
 
 def test_every_error_code_is_documented_with_its_status() -> None:
-    assert edge.MethodNotAllowed in set(error_classes(exceptions.WpAiError))
+    assert {edge.MethodNotAllowed, JobFailed} <= set(error_classes(exceptions.WpAiError))
     known = {error.code: str(error.status) for error in error_classes(exceptions.WpAiError)}
     documented = {code: row[0] for code, row in table_rows(section(page("api.md"), "Errors"), "[a-z_]+").items()}
     assert documented == known
@@ -86,7 +87,7 @@ def routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:
 
 def test_every_route_is_documented() -> None:
     text = page("api.md")
-    paths = {path for path in routes(list(build.patterns)) if re.match(r"(v1|health)/", path)}
+    paths = {path for path in routes(list(build.patterns)) if re.match(r"(v1|webhooks|health)/", path)}
     assert paths, "no routes found"
     assert {path for path in paths if path not in text} == set()
 
@@ -104,7 +105,9 @@ def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
 DJANGOS_OWN = set(options_of(load_command_class("django.core", "check").create_parser("", ""))) - {"--tag"}
 
 
-@pytest.mark.parametrize("command", ["wp_ai_tenant", "wp_ai_credential", "wp_ai_usage"])
+@pytest.mark.parametrize(
+    "command", ["wp_ai_tenant", "wp_ai_callbacks", "wp_ai_credential", "wp_ai_usage", "wp_ai_jobs"]
+)
 def test_a_commands_verbs_and_options_are_documented(command: str) -> None:
     parser = load_command_class("django_wp_ai", command).create_parser("manage.py", command)
     text = section(page("commands.md"), command)
@@ -163,7 +166,8 @@ def test_every_sample_of_code_says_how_it_is_run() -> None:
         and (sample.language in {"python", "php"} or "curl " in sample.source)
     ]
     assert unmarked == []
-    assert {sample.kind for sample in samples()} == {"", "settings", "urls", "client", "shell", "php", "tools", "asgi"}
+    run = {"settings", "urls", "client", "shell", "php", "tools", "asgi", "receiver", "job", "result", "kinds"}
+    assert {sample.kind for sample in samples()} == {"", *run}
 
 
 @pytest.mark.parametrize("sample", samples("settings"), ids=lambda sample: sample.id)

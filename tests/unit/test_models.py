@@ -199,6 +199,13 @@ UNIQUE: dict[str, Callable[[Tenant], object]] = {
         JobStep, job=Job.objects.get_or_create(tenant=tenant, kind="chat")[0], name="answer", fence=1, sent_at=NOW
     ),
     "wpai_endpoint_url": lambda tenant: twice(CallbackEndpoint, tenant=tenant, url="https://a.example", url_hash="h"),
+    "wpai_callback_place": lambda tenant: twice(
+        Callback,
+        tenant=tenant,
+        endpoint=CallbackEndpoint.objects.get_or_create(tenant=tenant, url="https://a.example", url_hash="h")[0],
+        job=Job.objects.get_or_create(tenant=tenant, kind="chat")[0],
+        next_attempt_at=NOW,
+    ),
     "wpai_inbound_event": lambda tenant: twice(InboundEvent, tenant=tenant, source="openai", event_id="e"),
     "wpai_budget_period": lambda tenant: twice(BudgetPeriod, tenant=tenant, kind="day", starts_at=NOW),
     "wpai_budget_once": lambda tenant: twice(Budget, tenant=tenant, **BUDGET),

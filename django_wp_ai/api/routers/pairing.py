@@ -10,11 +10,11 @@ from ninja import Router
 from pydantic import Field
 
 from django_wp_ai.api import body, edge
-from django_wp_ai.api.schemas.base import Strict
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.exceptions import RateLimited, Unauthenticated
 from django_wp_ai.gateway import pairing
 from django_wp_ai.policy.anonymous import failed_auth_blocked, note_failed_auth
+from django_wp_ai.schemas.base import Strict
 from django_wp_ai.security.client_ip import client_ip
 
 router = Router(tags=["pairing"])

@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field
 
 from django_wp_ai.api.auth import principal_of, site
 from django_wp_ai.api.framing.plain import plain
+from django_wp_ai.api.queries import require_known
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import Principal
-from django_wp_ai.exceptions import Invalid
 from django_wp_ai.gateway import remaining, usage_report
 from django_wp_ai.gateway.admission import require_scope
 from django_wp_ai.gateway.report_period import period
@@ -43,10 +43,7 @@ async def usage(request: HttpRequest, asked: Query[UsageIn]) -> Any:
     """Figures of a time with totals, and what remains of each limit and budget; as CSV the figures alone."""
     principal = principal_of(request)
     require_scope(principal, "usage")
-    for name in request.GET:
-        if name not in PARAMETERS or len(request.GET.getlist(name)) > 1:
-            message = "Given twice." if name in PARAMETERS else f"Known: {', '.join(sorted(PARAMETERS))}."
-            raise Invalid(errors=[{"field": name[:64], "message": message}], param=name[:64])
+    require_known(request, PARAMETERS)
     if asked.format == "csv":
         return _csv(await in_thread(_report, principal, asked))
     return await in_thread(_json, principal, asked)

@@ -8,16 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from django_wp_ai.api.schemas.base import (
-    Identity,
-    ImageUrl,
-    JsonSchema,
-    ModelName,
-    Probability,
-    Strict,
-    TokenCount,
-    ToolName,
-)
 from django_wp_ai.datatypes import (
     ChatRequest,
     ImagePart,
@@ -28,6 +18,16 @@ from django_wp_ai.datatypes import (
     Tool,
     ToolCall,
     ToolChoice,
+)
+from django_wp_ai.schemas.base import (
+    Identity,
+    ImageUrl,
+    JsonSchema,
+    ModelName,
+    Probability,
+    Strict,
+    TokenCount,
+    ToolName,
 )
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from django_wp_ai.api.schemas.base import Identity, ModelName, Strict
 from django_wp_ai.datatypes import EmbeddingRequest
 from django_wp_ai.gateway.embeddings import MAX_DIMENSIONS, MAX_INPUTS
+from django_wp_ai.schemas.base import Identity, ModelName, Strict
 
 
 class EmbeddingIn(Strict):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from django_wp_ai.api.schemas.base import Cache, DryRun, Metadata, ModelName, Strict, Temperature, TokenCount
 from django_wp_ai.datatypes import ChatRequest, Message, TextPart
+from django_wp_ai.schemas.base import Cache, DryRun, Metadata, ModelName, Strict, Temperature, TokenCount
 
 MAX_PROMPT_CHARS = 8000
 

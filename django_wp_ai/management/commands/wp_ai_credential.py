@@ -36,6 +36,13 @@ class Command(ReportingCommand):
             "--scopes", nargs="+", type=arguments.names, metavar="SCOPE", help=f"Of {', '.join(SCOPES)}; default: all."
         )
         create.add_argument("--public-key", type=arguments.public_key_file, metavar="FILE")
+        create.add_argument("--username", default="", metavar="U", help="For kind app_password: the WordPress user.")
+        create.add_argument(
+            "--password-file",
+            type=arguments.password_file,
+            metavar="FILE",
+            help="For kind app_password: a file with the password, or - for standard input.",
+        )
         create.add_argument("--expires-in", type=arguments.duration, metavar="90d")
         renew = self.add_verb("rotate", "Make a successor; the old one lives on for the overlap.", self.rotate)
         renew.add_argument("key_id", metavar="KEYID")
@@ -53,6 +60,8 @@ class Command(ReportingCommand):
         scopes: list[list[str]] | None,
         public_key: str | None,
         expires_in: timedelta | None,
+        username: str,
+        password_file: str | None,
         **_options: Any,
     ) -> None:
         """Make one credential."""
@@ -67,6 +76,8 @@ class Command(ReportingCommand):
                 scopes=wanted,
                 public_key=public_key or "",
                 expires_in=expires_in,
+                username=username,
+                password=password_file or "",
             )
         self.report(describe_issued(issued), note=SHOWN_ONCE if issued.secret else "")
 
@@ -113,6 +124,7 @@ def describe(credential: Credential) -> dict[str, Any]:
         "profile": credential.profile,
         "alg": credential.algorithm,
         "label": credential.label,
+        "username": credential.username,
         "scopes": credential.scopes,
         "status": credential.status().value,
         "created_at": credential.created_at,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +9,26 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from django_wp_ai.models import Tenant, UsageEvent
+from django_wp_ai.jobs import payload
+from django_wp_ai.models import Callback, CallbackAttempt, CallbackEndpoint, Job, Tenant, UsageEvent
+from tests.factories import TenantFactory
 
-MODELS = ("tenant", "credential", "usageevent", "job", "document", "authfailurecount", "prompttemplate", "conversation")
+#: What users of a site said, and what opens its door: no page shows it.
+CANARY = "canary-words"
+
+MODELS = (
+    "tenant",
+    "credential",
+    "usageevent",
+    "job",
+    "callback",
+    "callbackendpoint",
+    "inboundevent",
+    "document",
+    "authfailurecount",
+    "prompttemplate",
+    "conversation",
+)
 
 
 @pytest.fixture
@@ -47,3 +64,53 @@ def used() -> Callable[..., UsageEvent]:
         return UsageEvent.objects.create(tenant=tenant, created_at=at, **{**defaults, **state, **fields})
 
     return used
+
+
+@pytest.fixture
+def made_job(db: None) -> Callable[..., Job]:
+    """Makes jobs that hold words of users."""
+
+    def made_job(status: str = "queued", **fields: Any) -> Job:
+        now = timezone.now()
+        ended = status in ("succeeded", "failed", "cancelled")
+        values: dict[str, Any] = {
+            "tenant": fields.get("tenant") or TenantFactory.create(),
+            "kind": "summary",
+            "input_sealed": payload.seal({"text": CANARY}),
+            "result_sealed": payload.seal({"text": CANARY}) if ended else None,
+            "metadata": {"title": CANARY},
+            "callback_context": {"note": CANARY},
+            "callback_url": f"https://hooks.example.org/in/{CANARY}-and-twenty-more?token={CANARY}",
+            "finished_at": now if ended else None,
+            "lease_until": now + timedelta(hours=1) if status == "running" else None,
+        }
+        return Job.objects.create(status=status, **{**values, **fields})
+
+    return made_job
+
+
+@pytest.fixture
+def made_callback(made_job: Callable[..., Job]) -> Callable[..., Callback]:
+    """Makes callbacks with one attempt, of a job unless told otherwise."""
+
+    def made_callback(state: str = "delivered", *, job: Job | None = None, **fields: Any) -> Callback:
+        job = job or made_job("succeeded")
+        endpoint, _ = CallbackEndpoint.objects.get_or_create(
+            tenant=job.tenant, url_hash="a", defaults={"url": f"https://hooks.example.org/in?token={CANARY}"}
+        )
+        now = timezone.now()
+        when = {"next_attempt_at": now + timedelta(hours=2)} if state == "pending" else {"ended_at": now}
+        values = {"type": "job.succeeded", "profile": "standard", "body_sealed": payload.seal(CANARY), "attempts": 1}
+        callback = Callback.objects.create(
+            tenant=job.tenant,
+            endpoint=endpoint,
+            job=job,
+            state=state,
+            **{**values, "sequence": job.callbacks.count(), **when, **fields},
+        )
+        CallbackAttempt.objects.create(
+            callback=callback, number=1, status=503, latency_ms=1500, excerpt="<b>Down for maintenance</b>"
+        )
+        return callback
+
+    return made_callback

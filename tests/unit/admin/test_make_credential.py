@@ -141,3 +141,28 @@ def test_a_post_without_a_csrf_token_is_refused(log_in, tenant):
 def test_a_visitor_is_sent_to_the_login(client, tenant):
     assert "/login/" in client.post(url(tenant), form())["Location"]
     assert not Credential.objects.exists()
+
+
+def test_an_application_password_is_stored_and_never_shown(admin_client, tenant):
+    secret = "abcd EFGH 1234 canary"
+    page = admin_client.post(url(tenant), form(kind="app_password", username="editor", password=secret))
+    assert page["Location"] == reverse("admin:django_wp_ai_tenant_change", args=[tenant.pk])
+    credential = Credential.objects.get()
+    assert (credential.username, secrets.decrypt(credential.secret_encrypted)) == ("editor", secret)
+    change = reverse("admin:django_wp_ai_credential_change", args=[credential.pk])
+    shown = admin_client.get(change)
+    assert "editor" in shown.content.decode()
+    assert "rotate_url" not in shown.context
+    rotation = f"{reverse('admin:django_wp_ai_credential_rotate')}?id={credential.pk}"
+    assert "WordPress makes Application Passwords" in admin_client.get(rotation).content.decode()
+    after = admin_client.get(page["Location"]).content.decode()
+    kept = repr([*LogEntry.objects.values_list("change_message", flat=True)]) + repr(dict(admin_client.session))
+    assert "canary" not in shown.content.decode() + after + kept
+
+
+def test_a_refused_application_password_is_not_sent_back(admin_client, tenant):
+    page = admin_client.post(url(tenant), form(kind="app_password", username="a:b", password="canary"))
+    text = page.content.decode()
+    assert "without a colon" in text
+    assert "canary" not in text
+    assert not Credential.objects.exists()

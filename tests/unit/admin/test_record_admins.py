@@ -1,53 +1,15 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from django.utils import timezone
 
 from django_wp_ai.jobs import payload
-from django_wp_ai.models import AuthFailureCount, Chunk, Document, Job
+from django_wp_ai.models import AuthFailureCount, Chunk, Document, InboundEvent
 from tests.factories import TenantFactory
 
 pytestmark = pytest.mark.django_db
 
 BASE = "/admin/django_wp_ai"
-
-
-@pytest.fixture
-def job():
-    now = timezone.now()
-    return Job.objects.create(
-        tenant=TenantFactory(),
-        kind="summary",
-        status="failed",
-        input_sealed=payload.seal({"text": "canary-input"}),
-        result_sealed=payload.seal({"text": "canary-result"}),
-        error_code="provider_error",
-        callback_url="https://hooks.example.org/in?token=canary-token",
-        started_at=now,
-        finished_at=now + timedelta(seconds=4),
-    )
-
-
-def test_jobs_show_their_state_and_not_the_words_of_users(admin_client, job):
-    listed = admin_client.get(f"{BASE}/job/").content.decode()
-    shown = admin_client.get(f"{BASE}/job/{job.pk}/change/").content.decode()
-    assert "provider_error" in listed
-    assert "4.0 s" in listed
-    assert "hooks.example.org" in shown
-    assert "canary" not in listed + shown
-    assert admin_client.get(f"{BASE}/job/", {"q": str(job.pk)}).context["cl"].result_count == 1
-
-
-def test_a_job_that_runs_or_has_a_broken_callback_url_is_shown(admin_client):
-    job = Job.objects.create(tenant=TenantFactory(), kind="draft", callback_url="http://[broken")
-    assert admin_client.get(f"{BASE}/job/").status_code == 200
-    assert admin_client.get(f"{BASE}/job/{job.pk}/change/").status_code == 200
-
-
-def test_the_url_can_not_search_what_jobs_do_not_show(admin_client, job):
-    assert admin_client.get(f"{BASE}/job/", {"input_sealed__icontains": "canary"}).status_code == 400
 
 
 def test_documents_show_how_many_chunks_they_have(admin_client):
@@ -67,7 +29,33 @@ def test_authentication_failures_are_listed(admin_client):
     assert '<td class="field-count">3</td>' in admin_client.get(f"{BASE}/authfailurecount/").content.decode()
 
 
-@pytest.mark.parametrize("model", ["job", "document", "authfailurecount"])
+def test_events_of_providers_show_what_became_of_them_and_not_what_they_say(admin_client):
+    tenant = TenantFactory()
+    for name, state in (("evt_1", "done"), ("evt_2", "failed")):
+        InboundEvent.objects.create(
+            source="openai",
+            event_id=name,
+            type="batch.completed",
+            state=state,
+            tenant=tenant,
+            payload_sealed=payload.seal("canary"),
+            error_message="No such batch" if state == "failed" else "",
+        )
+    text = admin_client.get(f"{BASE}/inboundevent/", {"state__exact": "failed"}).content.decode()
+    assert "evt_2" in text
+    assert "evt_1" not in text
+    assert admin_client.get(f"{BASE}/inboundevent/", {"source": "openai"}).context["cl"].result_count == 2
+    assert admin_client.get(f"{BASE}/inboundevent/", {"q": "evt_1"}).context["cl"].result_count == 1
+    event = InboundEvent.objects.get(event_id="evt_2")
+    shown = admin_client.get(f"{BASE}/inboundevent/{event.pk}/change/").content.decode()
+    assert "No such batch" in shown
+    assert "canary" not in text + shown
+    assert admin_client.get(f"{BASE}/inboundevent/", {"payload_sealed__contains": "c"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "model", ["job", "callback", "callbackendpoint", "inboundevent", "document", "authfailurecount"]
+)
 def test_records_are_read_only_and_need_the_permission_to_view(admin_client, log_in, viewer, model):
     assert admin_client.get(f"{BASE}/{model}/add/").status_code == 403
     assert viewer.get(f"{BASE}/{model}/").status_code == 200

@@ -24,6 +24,7 @@ FORM = {
     "slug": "blog",
     "timezone": "UTC",
     "is_active": "on",
+    "digest": "off",
     "cache_mode": "opt_in",
     "cache_ttl_s": "3600",
     "cache_per_end_user": "on",

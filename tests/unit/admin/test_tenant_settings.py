@@ -31,6 +31,7 @@ SETTINGS = {
     "soft_budget_month_usd": "2.5",
     "alert_emails": "a@example.org\nb@example.org",
     "alert_url": "https://alerts.example.org/",
+    "digest": "weekly",
     "allowed_models": "gpt-4o-*",
     "denied_models": "o1*",
     "model_aliases": '{"quick": ["offline:offline-extractive"]}',
@@ -67,6 +68,7 @@ STORED = {
     "soft_budget_month_usd": Decimal("2.5"),
     "alert_emails": ["a@example.org", "b@example.org"],
     "alert_url": "https://alerts.example.org/",
+    "digest": "weekly",
     "allowed_models": ["gpt-4o-*"],
     "denied_models": ["o1*"],
     "model_aliases": {"quick": ["offline:offline-extractive"]},
@@ -145,6 +147,7 @@ def test_emptied_settings_are_those_of_a_new_tenant(admin_client):
         ("cache_ttl_s", "0", "greater than or equal to 1"),
         ("max_streams", "-1", "greater than or equal to 0"),
         ("cache_mode", "always", "valid choice"),
+        ("digest", "hourly", "valid choice"),
     ],
 )
 def test_a_wrong_setting_is_told_beside_its_field_and_nothing_is_made(admin_client, field, value, said):

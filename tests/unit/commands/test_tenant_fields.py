@@ -40,6 +40,7 @@ GIVEN = {
         ["a@example.org", "b@example.org"],
     ),
     "--alert-url": (["--alert-url", "https://alerts.example.org/"], "alert_url", "https://alerts.example.org/"),
+    "--digest": (["--digest", "daily"], "digest", "daily"),
     "--models": (["--models", "gpt-4o-*,offline:echo"], "allowed_models", ["gpt-4o-*", "offline:echo"]),
     "--denied-models": (["--denied-models", "gpt-4o, o1*"], "denied_models", ["gpt-4o", "o1*"]),
     "--model-aliases": (
@@ -59,6 +60,11 @@ GIVEN = {
     "--cache-per-end-user": (["--no-cache-per-end-user"], "cache_per_end_user", False),
     "--conversation-tokens": (["--conversation-tokens", "500"], "conversation_tokens", 500),
     "--conversation-days": (["--conversation-days", "5"], "conversation_days", 5),
+    "--max-running-jobs": (["--max-running-jobs", "3"], "max_running_jobs", 3),
+    "--job-rpm": (["--job-rpm", "60"], "job_rpm", 60),
+    "--end-user-job-rpm": (["--end-user-job-rpm", "6"], "end_user_job_rpm", 6),
+    "--job-days": (["--job-days", "14"], "job_days", 14),
+    "--job-retention": (["--job-retention", "anonymise"], "job_retention", "anonymise"),
     "--allowed-tools": (["--allowed-tools", "search_*,weather"], "allowed_tools", ["search_*", "weather"]),
     "--redact-pii": (["--redact-pii"], "redact_pii", True),
     "--redaction-locales": (["--redaction-locales", "de,en-GB"], "redaction_locales", ["de", "en-GB"]),
@@ -105,10 +111,13 @@ def test_setting_one_option_leaves_all_others(shell):
 def test_none_clears_every_value_that_can_be_empty(shell):
     keep = {
         "--timezone",
+        "--digest",
         "--cache-mode",
         "--cache-ttl-s",
         "--conversation-tokens",
         "--conversation-days",
+        "--job-days",
+        "--job-retention",
         "--moderation",
     }
     switches = {"--redact-pii", "--cache-per-end-user"}
@@ -128,8 +137,12 @@ def test_none_clears_every_value_that_can_be_empty(shell):
         (["--cache-ttl-s", "none"], "give a number"),
         (["--cache-ttl-s", "0"], "cache_ttl_s"),
         (["--cache-ttl-s", "99999999"], "cache_ttl_s"),
+        (["--job-days", "0"], "job_days"),
+        (["--job-days", "none"], "give a number"),
+        (["--job-retention", "forget"], "invalid choice"),
         (["--cache-mode", "always"], "invalid choice"),
         (["--moderation", "strict"], "invalid choice"),
+        (["--digest", "hourly"], "invalid choice"),
         (["--temperature-max", "3"], "temperature_max"),
         (["--temperature-max", "nan"], "not a number"),
         (["--temperature-min", "inf"], "not a number"),
@@ -190,6 +203,7 @@ def test_host_names_and_addresses_are_taken(shell, host):
         (["--model-aliases", '{"smart": [{"target": "offline:other"}]}'], "does not serve offline:other"),
         (["--default-model", "nobody:x"], "default_model: nobody:x"),
         (["--budget-day-usd", "1", "--soft-budget-day-usd", "2"], "never reached"),
+        (["--digest", "daily"], "no alert address"),
     ],
 )
 def test_what_is_probably_not_meant_is_saved_and_remarked_on(shell, options, said):

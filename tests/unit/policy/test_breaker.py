@@ -308,6 +308,7 @@ def ask(child: subprocess.Popen[str], word: str = "look") -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgresql
 def test_in_four_processes_it_opens_in_each_and_one_probe_closes_it_in_each(monkeypatch: pytest.MonkeyPatch) -> None:

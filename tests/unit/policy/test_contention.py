@@ -12,7 +12,7 @@ from django_wp_ai.policy import budget
 from tests.factories import TenantFactory
 from tests.unit.policy import contention
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql, pytest.mark.once]
 
 
 @pytest.mark.parametrize(("store", "calls"), [("cache", 250), ("database", 60)])

@@ -12,7 +12,7 @@ from django_wp_ai.exceptions import RateLimited
 from django_wp_ai.models import Credential, RateWindow, Tenant
 from django_wp_ai.policy import rates
 from django_wp_ai.policy.addresses import network_of
-from django_wp_ai.policy.limits import Limit, call_limits, counts_tokens, tenant_key
+from django_wp_ai.policy.limits import Limit, call_limits, counts_tokens, job_limits, tenant_key
 from tests.caches import without_cache
 from tests.factories import TenantFactory
 from tests.samples import ROOT
@@ -248,4 +248,5 @@ def test_each_limit_is_documented_with_what_happens_when_it_can_not_be_counted()
     rows = {line.split("|")[1]: line.split("|")[-2].strip() for line in lines if line.startswith("| `")}
     documented = {name.strip(" `"): mode for names_, mode in rows.items() for name in names_.split(",")}
     met = limits_of(caller(site, end_user="one")) + limits_of(caller(site))
+    met += job_limits(tenant(job_rpm=1, end_user_job_rpm=1), end_user="one")
     assert documented == {limit.name: "open" if limit.fails_open else "closed" for limit in met}

@@ -201,6 +201,7 @@ def test_a_place_that_a_dead_cache_holds_frees_itself(own_server: ValkeyServer, 
     assert "A stream's place frees itself in 120 s: CacheUnavailable." in caplog.messages
 
 
+@pytest.mark.once
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("place", "calls"), [("cache", 250), ("database", 40)])

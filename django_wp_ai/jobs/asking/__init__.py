@@ -1,0 +1,1 @@
+"""How kinds of jobs ask a model: fenced text from outside, and answers that are checked."""
