@@ -66,3 +66,11 @@ def full(issued: Issued, *, stream: bool, pace: str = "") -> Request:
         return http("POST", path, message_signature(key_id, secret, path=path, body=body), body)
 
     return request
+
+
+def job(issued: Issued) -> bytes:
+    """A job handed in, freshly signed (RFC 9421)."""
+    body = json.dumps({"kind": "chat", "input": {"messages": _messages("")}}).encode()
+    path = "/wp-ai/v1/jobs"
+    headers = message_signature(issued.credential.key_id, issued.secret, path=path, body=body)
+    return http("POST", path, headers, body)

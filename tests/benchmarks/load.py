@@ -80,7 +80,7 @@ class Caller(asyncio.Protocol):
             self._first_at = now
         if not _is_complete(self._answer):
             return
-        if not self._answer.startswith(b"HTTP/1.1 200 ") or (self._plan.first and not self._first_at):
+        if not self._answer.startswith(b"HTTP/1.1 20") or (self._plan.first and not self._first_at):
             self._end(RuntimeError(f"The server answered {bytes(self._answer[:2000])!r}"))
             return
         if self._start_at <= self._sent_at and now <= self._stop_at:

@@ -108,10 +108,10 @@ def against(rows: Sequence[Row], *, ours: str, theirs: str) -> str:
     )
 
 
-def write(figures: str) -> None:
-    """Replace the figures of the documentation."""
-    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+def write(figures: str, *, marks: tuple[str, str] = (BEGIN, END)) -> None:
+    """Replace the figures of the documentation that stand between two marks."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise RuntimeError(f"{PAGE} has no {BEGIN} … {END}.")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}", encoding="utf-8")
+        raise RuntimeError(f"{PAGE} has no {marks[0]} … {marks[1]}.")
+    PAGE.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{after}", encoding="utf-8")
