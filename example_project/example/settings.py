@@ -83,8 +83,9 @@ CACHES = {
     }
 }
 
-# The database is the broker: a wake-up is written in the transaction of its job. A task that runs longer than
-# `timeout` is stopped, one that vanished with its worker runs again after `retry`, three times at most.
+# The database is the broker: nothing else is to be run, and a job begins within `poll` seconds. A task that runs longer
+# than `timeout` is stopped, one that vanished with its worker runs again after `retry`, three times at most. Wake-ups
+# count as tasks, and a recycled process drains its jobs first: so it is recycled seldom.
 Q_CLUSTER = {
     "name": "example",
     "orm": "default",
@@ -96,6 +97,7 @@ Q_CLUSTER = {
     "ack_failures": True,
     "catch_up": False,
     "save_limit": 1000,
+    "recycle": 100_000,
 }
 
 DJANGO_WP_AI = {

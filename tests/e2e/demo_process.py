@@ -66,6 +66,10 @@ class Demo:
     def url(self) -> str:
         return str(self.info["base_url"])
 
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on this demo's database and cache."""
+        return manage(*arguments, **json.loads((self.data / "environment.json").read_text()))
+
     def family(self) -> list[psutil.Process]:
         """The demo and every process below it."""
         launcher = psutil.Process(self.process.pid)

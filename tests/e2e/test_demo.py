@@ -72,6 +72,18 @@ def test_the_printed_calls_work_as_pasted(demo: Demo) -> None:
     assert "14:00" in json.loads(as_openai)["choices"][0]["message"]["content"]
 
 
+def test_a_job_handed_in_is_run_by_the_demos_workers(demo: Demo) -> None:
+    url, headers = f"{demo.url}/wp-ai/v1/jobs", {"X-API-Key": demo.info["api_key"]}
+    body = {"kind": "chat", "input": {"prompt": "When is pickup?", "system": "Pickup is at 14:00."}}
+    created = httpx2.post(url, headers=headers, json=body, timeout=60)
+    assert created.status_code == 202, created.text
+    job = created.json()
+    while job["status"] in {"queued", "running"}:
+        time.sleep(0.1)
+        job = httpx2.get(f"{url}/{job['id']}", headers=headers, timeout=60).json()
+    assert (job["status"], job["attempts"]) == ("succeeded", 1), job
+
+
 def test_the_admin_login_works(demo: Demo) -> None:
     admin = demo.info["admin"]
     with httpx2.Client(follow_redirects=True, timeout=60) as client:

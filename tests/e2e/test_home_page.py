@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import httpx2
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.e2e.demo_process import Demo, manage
+from tests.e2e.demo_process import Demo
+from tests.e2e.page import Page
 from tests.vendor.running import RunningVendor
 
 pytestmark = pytest.mark.e2e
-PATIENCE_S = 60
-
-
-class Page:
-    """What a visitor does and sees."""
-
-    def __init__(self, browser: Chrome, demo: Demo) -> None:
-        self.browser = browser
-        browser.get(f"{demo.url}/")
-
-    def find(self, element_id: str) -> WebElement:
-        return self.browser.find_element(By.ID, element_id)
-
-    def text(self, element_id: str) -> str:
-        return str(self.find(element_id).get_property("textContent"))
-
-    def ask(self, question: str) -> None:
-        self.find("question").send_keys(question + Keys.ENTER)
-
-    def until(self, condition: Callable[[], Any]) -> None:
-        replaced = [StaleElementReferenceException]  # by the page, between being found and being read
-        wait = WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.05, ignored_exceptions=replaced)
-        wait.until(lambda _: condition())
-
-    def until_complete(self) -> None:
-        self.until(lambda: self.text("status") not in {"", "Answering."})
-
-    def last(self, kind: str) -> str:
-        turns = self.browser.find_elements(By.CSS_SELECTOR, f".turn.{kind}")
-        return turns[-1].text.strip() if turns else ""
-
-    def step(self, name: str) -> str | None:
-        return self.browser.find_element(By.CSS_SELECTOR, f"[data-step={name}]").get_dom_attribute("data-state")
-
-    def complaints(self) -> list[str]:
-        """What the console holds: errors of the script and violations of the content security policy."""
-        return [entry["message"] for entry in self.browser.get_log("browser")]
 
 
 def test_a_question_is_answered_and_its_cost_shown(browser: Chrome, demo: Demo) -> None:
@@ -93,8 +51,7 @@ def test_the_ledger_link_leads_to_the_row_of_this_call(browser: Chrome, demo: De
     found = (
         f"from django_wp_ai.models import UsageEvent as U; print(U.objects.get(request_id='{request_id[1]}').cost_usd)"
     )
-    services = json.loads((demo.data / "environment.json").read_text())
-    said = manage("shell", "-v", "0", "-c", found, **services)
+    said = demo.manage("shell", "-v", "0", "-c", found)
     assert Decimal(said.stdout.strip()) == 0, said.stderr
     assert page.find("ledger").get_attribute("href") == f"{demo.url}/admin/django_wp_ai/usageevent/?q={request_id[1]}"
 
@@ -203,8 +160,7 @@ def test_too_many_questions_and_a_spent_budget_are_sentences(
 ) -> None:
     data = tmp_path_factory.mktemp("limits")
     with Demo(data, OPENAI_BASE_URL=stand_in.openai_url, OPENAI_API_KEY="sk-test").wait() as running:
-        services = json.loads((data / "environment.json").read_text())
-        said = manage("wp_ai_tenant", "set", "demo", "--budget-day-usd", "0", **services)
+        said = running.manage("wp_ai_tenant", "set", "demo", "--budget-day-usd", "0")
         assert said.returncode == 0, said.stderr
         page = Page(browser, running)
         page.ask("Hello")
@@ -248,7 +204,7 @@ def test_nothing_scrolls_sideways(browser: Chrome, demo: Demo, width: int) -> No
 def test_everything_is_reached_by_keyboard(browser: Chrome, demo: Demo) -> None:
     page = Page(browser, demo)
     reached = []
-    for _ in range(20):
+    for _ in range(30):
         browser.switch_to.active_element.send_keys(Keys.TAB)
         element = browser.switch_to.active_element
         reached.append(element.get_attribute("id") or element.text)
