@@ -17,4 +17,5 @@ Q_CLUSTER = {
     "retry": 120,
     "max_attempts": 1,
     "save_limit": -1,
+    "scheduler": False,  # the database also holds the schedules of the app's own cluster
 }
