@@ -18,7 +18,6 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from multiprocessing import current_process
-from multiprocessing.util import Finalize
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
@@ -33,7 +32,6 @@ from django_wp_ai.providers import registry
 logger = logging.getLogger("django_wp_ai.jobs")
 
 PARENT_CHECK_S = 1.0
-FIRST_FINALIZER = 1000  # before multiprocessing's own, and long before threads can't be used any more
 SETTLE_S = 2.0  # for calls that go on without their job until their usage is written
 
 _worker: Worker | None = None
@@ -137,10 +135,19 @@ def begin(**_: Any) -> None:
     global _worker
     if _worker is not None or not _is_cluster_worker():
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # leaves through the finalizers, so jobs are given back
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # leaves in good order, so jobs are given back
     _worker = Worker()
-    Finalize(None, _worker.drain, exitpriority=FIRST_FINALIZER)
+    _before_threads_end(_worker.drain)
     _worker.start()
+
+
+def _before_threads_end(call: Callable[[], None]) -> None:
+    """Call it at the end of the process, before the executors close that it needs for the database.
+
+    Python's own executors are closed by this private hook, in the opposite order of registration. ``atexit`` and, since
+    Python 3.13, the finalizers of ``multiprocessing`` come after it.
+    """
+    threading._register_atexit(call)  # type: ignore[attr-defined]  # not in the stubs
 
 
 def poke(job_id: uuid.UUID | None = None) -> None:
