@@ -23,14 +23,14 @@ def used():
     thread = asyncio.run(bridge.in_pool(__import__("threading").get_ident))
     tool = asyncio.run(bridge.in_tool_thread(int))
     flow = asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "ran"), bridge.flow_loop()).result(10)
-    return id(provider), id(cache), thread, tool, flow
+    return provider, cache, thread, tool, flow
 
-before = used()
+before = used()  # kept, so that no new object has the place of an old one
 warnings.simplefilter("ignore")  # newer Pythons warn of forking with threads, which is what is tried here
 reader, writer = os.pipe()
 if os.fork() == 0:
     after = used()
-    os.write(writer, json.dumps([after[0] != before[0], after[1] != before[1], after[4]]).encode())
+    os.write(writer, json.dumps([after[0] is not before[0], after[1] is not before[1], after[4]]).encode())
     os._exit(0)
 os.close(writer)
 print(os.read(reader, 1000).decode())
