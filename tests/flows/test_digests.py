@@ -43,11 +43,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-class BrokenBackend(EmailBackend):
+def refuse(backend: EmailBackend, messages: Any) -> int:
     """A mail server that refuses, and names who was written to."""
-
-    def send_messages(self, messages: Any) -> int:
-        raise OSError("ops@example.org is unknown here")
+    raise OSError("ops@example.org is unknown here")
 
 
 def site(**fields: Any) -> Tenant:
@@ -178,16 +176,15 @@ def test_a_digest_is_sent_once_and_the_next_one_a_day_later(clock: Clock) -> Non
 
 
 def test_a_failing_mail_server_is_asked_again_by_the_next_run(
-    clock: Clock, settings: Any, caplog: pytest.LogCaptureFixture
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tenant, working = site(), settings.EMAIL_BACKEND
+    tenant = site()
     used(tenant)
-    settings.EMAIL_BACKEND = f"{__name__}.BrokenBackend"
-    with caplog.at_level(logging.WARNING, "django_wp_ai.gateway"):
+    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING, "django_wp_ai.gateway"):
+        patched.setattr(EmailBackend, "send_messages", refuse)
         assert tasks.send_digests() == 0
     assert f"digest of tenant {tenant.slug} could not be mailed (OSError)" in caplog.text
     assert "example.org" not in caplog.text
-    settings.EMAIL_BACKEND = working
     assert clock.run_at(NOON + timedelta(minutes=10)) == 0
     assert clock.run_at(NOON + timedelta(hours=1)) == 1
     assert clock.run_at(NOON + timedelta(hours=2)) == 0

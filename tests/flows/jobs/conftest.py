@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from django_wp_ai.datatypes import Principal
-from django_wp_ai.jobs import claims, create, registry
+from django_wp_ai.jobs import claims, create, registry, room
 from django_wp_ai.jobs.claims import Claim
 from django_wp_ai.models import Job
 from tests.caches import clean_cache, own_server
@@ -24,6 +24,7 @@ __all__ = ["clean_cache", "own_server"]
 def _echo(clean_cache: None) -> Iterator[None]:
     before = dict(registry._kinds)
     kinds.register()
+    room._places.clear()  # tenants of other tests may have had the same ids
     yield
     registry._kinds.clear()
     registry._kinds.update(before)
