@@ -18,8 +18,8 @@ _SECRETS = (
     re.compile(r"\b(Bearer|Basic|Digest)\s+\S+", re.IGNORECASE),
     re.compile(r"\b(?:wpai_|whsec_|sk-|pk-|xox[a-z]-|gh[a-z]_|AKIA)[A-Za-z0-9+/=_-]{8,}"),
     re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"),
-    # Whatever else is as long as a key and has a digit, as every random key of that length has.
-    re.compile(r"(?=[A-Za-z+/_-]*[0-9])[A-Za-z0-9+/_-]{32,}={0,2}"),
+    # Whatever else is as long as a key and has a digit or a capital, as every random key of that length has.
+    re.compile(r"(?=[a-z+/_-]*[0-9A-Z])[A-Za-z0-9+/_-]{32,}={0,2}"),
     # WordPress shows an Application Password in six groups of four.
     re.compile(r"\b(?:[A-Za-z0-9]{4} ){5}[A-Za-z0-9]{4}\b"),
 )
