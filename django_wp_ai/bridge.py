@@ -46,9 +46,19 @@ async def in_thread(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) 
     caller = _caller.get()
     if caller is not None:
         return await asyncio.wrap_future(caller.submit(partial(call, *args, **kwargs)))
-    if SyncToAsync.thread_sensitive_context.get(None) is not None:  # an ASGI server's request
+    if is_pooled():
         return await in_pool(call, *args, **kwargs)
     return await sync_to_async(call)(*args, **kwargs)
+
+
+def is_pooled() -> bool:
+    """Whether blocking work of this flow goes to the pool: an ASGI server's request, or a worker's job."""
+    return _caller.get() is None and SyncToAsync.thread_sensitive_context.get(None) is not None
+
+
+def submit(work: Callable[P, None], /, *args: P.args, **kwargs: P.kwargs) -> None:
+    """Have a database thread do ``work``, which carries its outcome itself; RuntimeError where the process ends."""
+    _db_pool().submit(work, *args, **kwargs)
 
 
 async def in_pool(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -74,7 +84,7 @@ def _work(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[T], context: 
         return
     tell: Callable[[], None]
     try:
-        tell = partial(outcome.set_result, context.run(_with_connections, call))
+        tell = partial(outcome.set_result, context.run(with_connections, call))
     except BaseException as error:  # noqa: BLE001 - carried to the awaiting flow
         tell = partial(outcome.set_exception, error)
     with suppress(RuntimeError):  # the loop ended meanwhile
@@ -93,7 +103,8 @@ def let_connections_go() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
-def _with_connections(call: Callable[[], T]) -> T:
+def with_connections(call: Callable[[], T]) -> T:
+    """``call``, with connections tended before and after, as Django does it around a request."""
     close_old_connections()
     try:
         return call()
@@ -158,7 +169,7 @@ class CallerThread:
             if self._attached:
                 self._work.put(work)
                 return future
-        return _db_pool().submit(_with_connections, call)
+        return _db_pool().submit(with_connections, call)
 
     def drive(self, flow: Coroutine[Any, Any, T]) -> T:
         """Called on the waiting thread: run ``flow`` on the process's loop, doing its blocking work here."""

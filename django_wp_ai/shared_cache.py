@@ -15,7 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from django.core.cache import caches
 from django.core.cache.backends.redis import RedisCache
@@ -31,6 +32,8 @@ from redis.retry import Retry
 from django_wp_ai.conf import settings
 
 logger = logging.getLogger("django_wp_ai.shared_cache")
+
+T = TypeVar("T")
 
 COOLDOWN_S = 2.0
 
@@ -57,6 +60,20 @@ class Script:
             return client.execute_command("EVAL", self.source, len(keys), *keys, *arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A script to be run, and what with."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[str | int]
+
+    @property
+    def command(self) -> tuple[str | int, ...]:
+        """By digest."""
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.arguments)
+
+
 class Lines:
     """A bounded pool's connections, kept at hand for the next command, for half of what a client's way takes.
 
@@ -69,28 +86,39 @@ class Lines:
 
     def execute_command(self, *command: str | int) -> Any:
         """The server's reply; raises RedisError."""
+        [reply] = self.execute_commands([command])
+        if isinstance(reply, ResponseError):
+            raise reply
+        return reply
+
+    def execute_commands(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+        """The server's replies, a ResponseError among them; raises any other RedisError."""
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._pool.get_connection()
         try:
-            connection.send_command(*command)
-            reply = connection.read_response()
-        except ResponseError:  # a reply too
-            self._idle.append(connection)
-            raise
+            connection.send_packed_command(connection.pack_commands(commands))
+            replies = [_reply(connection) for _ in commands]
         except BaseException:
             connection.disconnect()
             self._pool.release(connection)
             self._give_back()
             raise
         self._idle.append(connection)
-        return reply
+        return replies
 
     def _give_back(self) -> None:
         with suppress(IndexError):
             while True:
                 self._pool.release(self._idle.pop())
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as refused:
+        return refused
 
 
 class SharedCache:
@@ -113,13 +141,20 @@ class SharedCache:
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """The script's result; raises CacheUnavailable within two timeouts."""
+        return self._tried(lambda client: script.run(client, keys, arguments))
+
+    def run_all(self, runs: Sequence[Run]) -> list[Any]:
+        """As ``run`` of each; several are sent at once, and where one of them fails they fail together."""
+        return self._tried(lambda client: _run_all(client, runs))
+
+    def _tried(self, ask: Callable[[Redis | Lines], T]) -> T:
         if self._client is None or not self._may_try():
             raise CacheUnavailable
         try:
             try:
-                result = script.run(self._client, keys, arguments)
+                result = ask(self._client)
             except (RedisConnectionError, RedisTimeoutError):  # a pooled connection was stale, a busy machine late
-                result = script.run(self._client, keys, arguments)
+                result = ask(self._client)
         except RedisError as error:
             self._failed(error)
             raise CacheUnavailable from error
@@ -156,6 +191,18 @@ class SharedCache:
         if self._open_until_s:
             self._open_until_s = 0.0
             logger.info("The shared cache answers again.")
+
+
+def _run_all(client: Redis | Lines, runs: Sequence[Run]) -> list[Any]:
+    if len(runs) == 1 or not isinstance(client, Lines):
+        return [one.script.run(client, one.keys, one.arguments) for one in runs]
+    replies = client.execute_commands([one.command for one in runs])
+    for number, (one, reply) in enumerate(zip(runs, replies, strict=True)):
+        if isinstance(reply, NoScriptError):
+            replies[number] = one.script.run(client, one.keys, one.arguments)
+        elif isinstance(reply, ResponseError):
+            raise reply
+    return replies
 
 
 _PING = Script("return 1")

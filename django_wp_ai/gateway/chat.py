@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import ChatRequest, ChatResult, Principal, ToolStep
 from django_wp_ai.gateway import asking, entry, ledger
 from django_wp_ai.gateway.admission import Admitted, admit
@@ -48,7 +47,7 @@ async def _answer(admitted: Admitted) -> Completed:
     call, result = entered.call, entered.kept
     if result is None:
         result = await _ask(call)
-        await in_thread(entry.close, call, result)
+        await entry.close(call, result)
     return Completed(call, restored(admitted.vault, result))
 
 

@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import EmbeddingRequest, Principal, Usage
 from django_wp_ai.exceptions import Invalid, ModelNotAllowed
-from django_wp_ai.gateway import asking, attempts, clamps, content, entry, ledger
+from django_wp_ai.gateway import asking, clamps, content, entry, ledger
 from django_wp_ai.gateway.admission import capable, payable, require_scope
 from django_wp_ai.gateway.origin import Origin
 from django_wp_ai.gateway.routing import Target, candidates
@@ -99,7 +98,7 @@ def _check_capability(target: Target) -> None:
 
 
 async def _embed(admitted: AdmittedEmbedding) -> Embedded:
-    call = await covered(admitted.principal.tenant, partial(_open, admitted))
+    call = await covered(admitted.principal.tenant, partial(entry.open_call, admitted, admitted.origin))
 
     async def send(target: Target) -> EmbeddingResult:
         request = admitted.request
@@ -107,13 +106,8 @@ async def _embed(admitted: AdmittedEmbedding) -> Embedded:
 
     result = await asking.ask(call, send)
     call.model = result.model or call.target.model
-    await in_thread(entry.settle, call, result.usage)
+    await entry.settle(call, result.usage)
     return Embedded(call, result)
-
-
-def _open(admitted: AdmittedEmbedding) -> ledger.Call:
-    attempts.require_way(admitted.targets)
-    return ledger.open_call(admitted, admitted.origin, streamed=False)
 
 
 def _invalid(name: str, message: str) -> Invalid:

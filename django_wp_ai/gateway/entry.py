@@ -1,13 +1,17 @@
-"""Where a call enters the books and leaves them: blocking, one hop each way."""
+"""Where a call enters the books and leaves them: one hop each way, shared with other calls of its tenant."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
 
+from django_wp_ai.bridge import in_thread
+from django_wp_ai.company import in_company
 from django_wp_ai.datatypes import ChatResult, Usage
 from django_wp_ai.gateway import answer_cache, attempts, conversations, ledger
 from django_wp_ai.gateway.admission import Admitted
+from django_wp_ai.gateway.origin import Origin
+from django_wp_ai.together import Steps
 
 logger = logging.getLogger("django_wp_ai.gateway")
 
@@ -20,34 +24,61 @@ class Entered:
     kept: ChatResult | None = None
 
 
-def enter(admitted: Admitted, *, streamed: bool) -> Entered:
+async def enter(admitted: Admitted, *, streamed: bool) -> Entered:
     """Look for a kept answer; without one take the rates, reserve the money and write the row. Raises refusals."""
     if answer_cache.wanted(admitted):
-        kept = answer_cache.get(admitted)
-        if kept is not None:
-            call = ledger.record_hit(admitted, admitted.origin, kept, streamed=streamed)
-            _append_to_conversation(call, kept)
-            return Entered(call, kept)
+        hit = await in_thread(_hit, admitted, streamed=streamed)
+        if hit is not None:
+            return hit
+    return Entered(await in_company(_line(admitted), _opening(admitted, admitted.origin, streamed=streamed)))
+
+
+async def open_call(admitted: ledger.Metered, origin: Origin) -> ledger.Call:
+    """As ``enter`` for a call that no kept answer answers, such as an embedding."""
+    return await in_company(_line(admitted), _opening(admitted, origin, streamed=False))
+
+
+def _line(call: ledger.Metered) -> int:
+    """Calls of one tenant change the same counters, so they queue anyway; those of others don't wait for them."""
+    return call.principal.tenant.pk
+
+
+def _hit(admitted: Admitted, *, streamed: bool) -> Entered | None:
+    kept = answer_cache.get(admitted)
+    if kept is None:
+        return None
+    call = ledger.record_hit(admitted, admitted.origin, kept, streamed=streamed)
+    _append_to_conversation(call, kept)
+    return Entered(call, kept)
+
+
+def _opening(admitted: ledger.Metered, origin: Origin, *, streamed: bool) -> Steps[ledger.Call]:
     attempts.require_way(admitted.targets)
-    return Entered(ledger.open_call(admitted, admitted.origin, streamed=streamed))
+    return (yield from ledger.opening_call(admitted, origin, streamed=streamed))
 
 
-def close(call: ledger.Call, result: ChatResult) -> None:
+async def close(call: ledger.Call, result: ChatResult) -> None:
     """Settle, keep the answer for the next who asks the same, add it to the conversation. Raises nothing."""
     call.finish_reason = result.choices[0].finish_reason if result.choices else ""
     call.model = result.model or call.target.model
-    settle(call, result.usage)
+    await settle(call, result.usage)
+    admitted: Admitted = call.admitted
+    if admitted.history is not None or answer_cache.wanted(admitted):
+        await in_thread(_keep, call, result)
+
+
+async def settle(call: ledger.Call, usage: Usage) -> None:
+    """Settle an answered call. Raises nothing: what is not written must not take the answer away."""
+    try:
+        await in_company(_line(call.admitted), ledger.settling(call, usage))
+    except Exception:
+        logger.exception("call %s could not be settled; its row stays pending", call.id)
+
+
+def _keep(call: ledger.Call, result: ChatResult) -> None:
     if answer_cache.wanted(call.admitted):
         answer_cache.put(call.admitted, result)
     _append_to_conversation(call, result)
-
-
-def settle(call: ledger.Call, usage: Usage) -> None:
-    """Settle an answered call. Raises nothing: what is not written must not take the answer away."""
-    try:
-        ledger.settle(call, usage)
-    except Exception:
-        logger.exception("call %s could not be settled; its row stays pending", call.id)
 
 
 def _append_to_conversation(call: ledger.Call, result: ChatResult) -> None:

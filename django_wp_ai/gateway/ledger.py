@@ -21,6 +21,7 @@ from django_wp_ai.gateway.routing import Target
 from django_wp_ai.models import Tenant, UsageEvent
 from django_wp_ai.policy import budget, limits, rate_fields, rates, slots
 from django_wp_ai.providers import prices
+from django_wp_ai.together import Steps, alone, blocking
 
 logger = logging.getLogger("django_wp_ai.gateway")
 
@@ -82,23 +83,26 @@ class Call:
         return principal.tenant
 
 
-def open_call(admitted: Metered, origin: Origin, *, streamed: bool) -> Call:
-    """Blocking: take the rates and a stream's place, reserve the worst case at the dearest candidate, write the row.
+def opening_call(admitted: Metered, origin: Origin, *, streamed: bool) -> Steps[Call]:
+    """Take the rates and a stream's place, reserve the worst case at the dearest candidate, write the row.
 
     Raises RateLimited or BudgetExceeded; a refusal leaves nothing behind.
     """
     call = Call(admitted, origin, streamed, admitted.targets[0])
     largest = admitted.largest()
-    _take_rates(call, tokens=largest.input_tokens + largest.output_tokens)
+    yield from _taking_rates(call, tokens=largest.input_tokens + largest.output_tokens)
     try:
         if streamed:
             slots.require(call.tenant, call.place_id)
-        _reserve(call, admitted.targets, largest)
+        yield from _reserving(call, admitted.targets, largest)
     except BaseException:
         rates.give_back(call.rates)
         _free_place(call)
         raise
     return call
+
+
+open_call = blocking(opening_call)
 
 
 def record_hit(admitted: Metered, origin: Origin, kept: ChatResult, *, streamed: bool) -> Call:
@@ -108,7 +112,7 @@ def record_hit(admitted: Metered, origin: Origin, kept: ChatResult, *, streamed:
     call.finish_reason = kept.choices[0].finish_reason if kept.choices else ""
     call.quote = Quote(Decimal(0), prices.FREE)
     call.held = budget.Reservation()
-    _take_rates(call, tokens=0)
+    alone(_taking_rates(call, tokens=0))
     now = timezone.now()
     try:
         UsageEvent.objects.create(
@@ -141,12 +145,12 @@ def reopen(call: Call, target: Target, *, after: ProviderError) -> None:
     largest = call.admitted.largest()
     targets = call.admitted.targets
     try:
-        _reserve(call, (target, *targets), largest)
+        alone(_reserving(call, (target, *targets), largest))
     except BaseException:
         call.id, call.step, call.started_at = last.id, last.step, last.started_at
         retarget(call, last.target)
         raise
-    _settle_row(last, largest, error=after, error_code="")
+    alone(_settling_row(last, largest, error=after, error_code=""))
     call.tokens_before = last.tokens_before + largest.input_tokens + largest.output_tokens
 
 
@@ -155,19 +159,23 @@ def renew(call: Call) -> None:
     slots.renew(call.tenant, call.place_id)
 
 
-def settle(call: Call, usage: Usage, *, error: ProviderError | None = None, error_code: str = "") -> None:
-    """Blocking: write what was used and what it cost; a second settlement of the same call changes nothing.
+def settling(call: Call, usage: Usage, *, error: ProviderError | None = None, error_code: str = "") -> Steps[None]:
+    """Write what was used and what it cost; a second settlement of the same call changes nothing.
 
     The stream's place is given back, also where the row can't be written and stays pending.
     """
     try:
-        if not _settle_row(call, usage, error=error, error_code=error_code):
+        if not (yield from _settling_row(call, usage, error=error, error_code=error_code)):
             logger.error("call %s was settled already", call.id)
             return
     finally:
         _free_place(call)
-    rates.adjust(call.rates, {"tpm": call.tokens_before + usage.input_tokens + usage.output_tokens})
+    tokens = call.tokens_before + usage.input_tokens + usage.output_tokens
+    yield from rates.adjusting(call.rates, {"tpm": tokens})
     _log(call)
+
+
+settle = blocking(settling)
 
 
 def limit_fields(call: Call) -> dict[str, str]:
@@ -175,10 +183,10 @@ def limit_fields(call: Call) -> dict[str, str]:
     return _fields(call.rates)
 
 
-def _take_rates(call: Call, *, tokens: int) -> None:
+def _taking_rates(call: Call, *, tokens: int) -> Steps[None]:
     principal, origin = call.admitted.principal, call.origin
     wanted = limits.call_limits(principal, route=origin.route, tokens=tokens, end_user=call.admitted.end_user)
-    call.rates = rates.take(limits.tenant_key(principal.tenant), wanted)
+    call.rates = yield from rates.taking(limits.tenant_key(principal.tenant), wanted)
     try:
         call.rates.raise_if_refused()
     except RateLimited as refused:
@@ -195,11 +203,11 @@ def _fields(decision: limits.RateDecision) -> dict[str, str]:
     return rate_fields.ratelimit_fields(decision) | rate_fields.openai_fields(decision)
 
 
-def _reserve(call: Call, targets: tuple[Target, ...], largest: Usage) -> None:
+def _reserving(call: Call, targets: tuple[Target, ...], largest: Usage) -> Steps[None]:
     """Hold the worst case and write the pending row; no price is looked up where nobody set a budget."""
     now = timezone.now()
     amount = _dearest(targets, largest, now) if budget.has_budget(call.tenant) else None
-    call.held = budget.open_row(
+    call.held = yield from budget.opening_row(
         usage_fields.opening(call, now),
         tenant=call.tenant,
         amount_usd=amount,
@@ -218,12 +226,12 @@ def _dearest(targets: tuple[Target, ...], usage: Usage, at: datetime) -> Decimal
     return max(amounts)
 
 
-def _settle_row(call: Call, usage: Usage, *, error: ProviderError | None, error_code: str) -> bool:
+def _settling_row(call: Call, usage: Usage, *, error: ProviderError | None, error_code: str) -> Steps[bool]:
     target, now = call.target, timezone.now()
     call.usage = usage
     call.quote = prices.quote(provider=target.provider, model=target.model, usage=usage, at=now)
     changes = usage_fields.outcome(call, now, error=error, error_code=error_code)
-    return budget.settle_row(call.id, changes, call.held, cost_usd=call.cost_usd, model=target.name)
+    return (yield from budget.settling_row(call.id, changes, call.held, cost_usd=call.cost_usd, model=target.name))
 
 
 def _log(call: Call) -> None:

@@ -227,7 +227,7 @@ class ChatStream:
         else:
             usage = await in_thread(self._admitted.estimated, received)
         if error is None and not error_code:
-            await in_thread(entry.close, call, seen.result(usage))
+            await entry.close(call, seen.result(usage))
             return
         try:
             await in_thread(ledger.settle, call, usage, error=error, error_code=error_code)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from django_wp_ai.bridge import in_thread
 from django_wp_ai.conf import settings
 from django_wp_ai.exceptions import BudgetExceeded
 from django_wp_ai.models import Tenant
@@ -25,13 +24,13 @@ T = TypeVar("T")
 _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[int, asyncio.Lock]] = WeakKeyDictionary()
 
 
-async def covered(tenant: Tenant, open_call: Callable[[], T]) -> T:
-    """What blocking ``open_call`` gives, once the budget covers it; raises its BudgetExceeded when that takes too long.
+async def covered(tenant: Tenant, open_call: Callable[[], Awaitable[T]]) -> T:
+    """What ``open_call`` gives, once the budget covers it; raises its BudgetExceeded when that takes too long.
 
     Only a refusal with a ``retry_after_s`` is waited for, ``BUDGET_WAIT_S`` at most.
     """
     try:
-        return await in_thread(open_call)
+        return await open_call()
     except BudgetExceeded as error:
         refused = error
     deadline_s = time.monotonic() + settings.budget_wait_s
@@ -41,7 +40,7 @@ async def covered(tenant: Tenant, open_call: Callable[[], T]) -> T:
     try:
         while True:
             try:
-                return await in_thread(open_call)
+                return await open_call()
             except BudgetExceeded as error:
                 if error.retry_after_s is None or time.monotonic() >= deadline_s:
                     raise

@@ -24,11 +24,22 @@ from django_wp_ai.exceptions import BudgetExceeded
 from django_wp_ai.models import BudgetPeriod, Tenant, UsageEvent
 from django_wp_ai.models.budget import USD_PLACES
 from django_wp_ai.models.usage import UsageQuerySet
-from django_wp_ai.policy import budget_alerts, budget_counters, budget_rows, budget_statements
-from django_wp_ai.policy.budget_changes import Books, Charge, Hold, Opened
+from django_wp_ai.policy import budget_alerts, budget_batches, budget_counters, budget_rows
+from django_wp_ai.policy.budget_changes import Books, Charge, Hold, Opened, Opening, Settling
 from django_wp_ai.policy.budget_scope import DAY, END_USER, MODEL, Counted, counted, has_budget
+from django_wp_ai.together import Steps, ask, blocking
 
-__all__ = ["Reservation", "has_budget", "open_row", "settle_row", "settle_stale", "settle_traces", "worst_case"]
+__all__ = [
+    "Reservation",
+    "has_budget",
+    "open_row",
+    "opening_row",
+    "settle_row",
+    "settle_stale",
+    "settle_traces",
+    "settling_row",
+    "worst_case",
+]
 
 USD = Decimal(1).scaleb(-USD_PLACES)
 MILLION = Decimal(1_000_000)
@@ -55,9 +66,9 @@ def worst_case(prices: UnitPrices, input_tokens: int, max_tokens: int, n: int) -
     return _usd((input_price * input_tokens + prices.output * max_tokens * n) / MILLION)
 
 
-def open_row(
+def opening_row(
     row: Mapping[str, Any], *, tenant: Tenant, amount_usd: Decimal | None, models: Sequence[str] = ()
-) -> Reservation:
+) -> Steps[Reservation]:
     """Write the pending usage row and hold ``amount_usd`` in every hard budget it falls under, or raise BudgetExceeded.
 
     ``row`` has the fields of ``UsageEvent`` that are known before a call; ``models`` are those that may answer, as
@@ -67,7 +78,7 @@ def open_row(
     counters = tuple(counted(tenant, at=row["created_at"], end_user=row["end_user"], models=models))
     hard = [one for one in counters if one.hard_usd is not None]
     if not hard:
-        _database().open_row(row, (), None)
+        yield from ask(_database().open_rows, Opening(row, (), None))
         return Reservation(counters=counters)
     if amount_usd is None:
         raise BudgetExceeded("The price of this model is not known, so the budget can't hold the call.")
@@ -77,7 +88,7 @@ def open_row(
     for _ in range(TRIES):
         ids = budget_counters.ids_of(hard)
         held = {one: ids[one.key] for one in hard}
-        opened = _database().open_row(row, _holds(held), amount)
+        opened = yield from ask(_database().open_rows, Opening(row, _holds(held), amount))
         if opened.done:
             return Reservation(amount, counters, held)
         if opened.missing:
@@ -87,14 +98,17 @@ def open_row(
     raise _refusal(opened, held, tenant, amount)
 
 
+open_row = blocking(opening_row)
+
+
 def _holds(held: Mapping[Counted, int]) -> list[Hold]:
     """In the order of ids. An amount has four decimals; None can't be, since these are the hard ones."""
     return sorted((Hold(pk, one.hard_usd or Decimal(0)) for one, pk in held.items()), key=lambda hold: hold.pk)
 
 
-def settle_row(
+def settling_row(
     call_id: UUID, changes: Mapping[str, Any], reservation: Reservation, *, cost_usd: Decimal | None, model: str
-) -> bool:
+) -> Steps[bool]:
     """Settle the call's row and turn its reservation into what it cost; False where it was settled already.
 
     ``changes`` are the fields of ``UsageEvent`` that are known after a call; ``model`` is who answered, as
@@ -108,7 +122,8 @@ def settle_row(
         found = budget_counters.ids_of(others)
         ids |= {one: found[one.key] for one in others}
         charges = [_charge(one, ids[one], reservation, spent, model) for one in touched]
-        settled = _database().settle_row(call_id, changes, sorted(charges, key=lambda charge: charge.pk))
+        charges.sort(key=lambda charge: charge.pk)
+        settled = yield from ask(_database().settle_rows, Settling(call_id, changes, charges))
         if settled.done:
             budget_alerts.consider([(one, settled.spent[ids[one]]) for one in touched])
         if settled.done or settled.complete:
@@ -116,6 +131,9 @@ def settle_row(
         budget_counters.forget(touched)
         ids = {}
     return False
+
+
+settle_row = blocking(settling_row)
 
 
 def _charge(one: Counted, pk: int, reservation: Reservation, spent: Decimal, model: str) -> Charge:
@@ -184,7 +202,7 @@ def _exceeded(one: Counted, tenant: Tenant) -> BudgetExceeded:
 def _database() -> Books:
     """PostgreSQL has statements of its own."""
     vendor = connections[router.db_for_write(UsageEvent)].vendor
-    return budget_statements if vendor == "postgresql" else budget_rows
+    return budget_batches if vendor == "postgresql" else budget_rows
 
 
 def _usd(amount: Decimal) -> Decimal:

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
+from django_wp_ai.together import Failed
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -24,6 +26,24 @@ class Charge:
     pk: int
     spent_usd: Decimal
     released_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A pending row to be written, if ``amount_usd`` fits every budget of ``holds``, and held in them."""
+
+    row: Mapping[str, Any]
+    holds: Sequence[Hold]
+    amount_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """A pending row to be settled, and its counters charged; nothing where it is settled, or a counter is missing."""
+
+    call_id: UUID
+    changes: Mapping[str, Any]
+    charges: Sequence[Charge]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +65,13 @@ class Settled:
 
 
 class Books(Protocol):
-    """A way to change a call's row and its counters together: ``budget_statements`` or ``budget_rows``."""
+    """A way to change calls' rows and their counters together: ``budget_batches`` or ``budget_rows``.
 
-    def open_row(self, row: Mapping[str, Any], holds: Sequence[Hold], amount_usd: Decimal | None) -> Opened:
-        """Write a pending row if ``amount_usd`` fits every budget of ``holds``, and hold it in them."""
+    Each call has an outcome of its own, in the order of what was asked.
+    """
 
-    def settle_row(self, call_id: UUID, changes: Mapping[str, Any], charges: Sequence[Charge]) -> Settled:
-        """Settle a pending row and charge its counters; nothing where it is settled, or a counter is missing."""
+    def open_rows(self, openings: Sequence[Opening]) -> Sequence[Opened | Failed]:
+        """Open these."""
+
+    def settle_rows(self, settlings: Sequence[Settling]) -> Sequence[Settled | Failed]:
+        """Settle these."""

@@ -10,7 +10,8 @@ from uuid import UUID
 from django.db import router, transaction
 
 from django_wp_ai.models import BudgetPeriod, UsageEvent
-from django_wp_ai.policy.budget_changes import Charge, Hold, Opened, Settled
+from django_wp_ai.policy.budget_changes import Charge, Hold, Opened, Opening, Settled, Settling
+from django_wp_ai.together import Failed, each
 
 
 class _Undone(Exception):
@@ -62,3 +63,13 @@ def settle_row(call_id: UUID, changes: Mapping[str, Any], charges: Sequence[Char
             return Settled(True, spent=dict(charged.values_list("pk", "spent_usd")))
     except _Undone:
         return Settled(False, complete=False)
+
+
+def open_rows(openings: Sequence[Opening]) -> list[Opened | Failed]:
+    """One transaction each."""
+    return each(lambda one: open_row(one.row, one.holds, one.amount_usd), openings)
+
+
+def settle_rows(settlings: Sequence[Settling]) -> list[Settled | Failed]:
+    """One transaction each."""
+    return each(lambda one: settle_row(one.call_id, one.changes, one.charges), settlings)

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -107,11 +108,11 @@ FROM known LEFT JOIN charged ON true
 def open_row(row: Mapping[str, Any], holds: Sequence[Hold], amount_usd: Decimal | None) -> Opened:
     """Write a pending row if ``amount_usd`` fits every budget of ``holds``, and hold it in them."""
     ids = [hold.pk for hold in holds]
-    values = {**row, "ids": _array(ids), "amount": amount_usd if holds else None}
+    values = {**row, "ids": array(ids), "amount": amount_usd if holds else None}
     if not holds:
-        _run(_OPEN, values)
+        run(_OPEN, values)
         return Opened(True)
-    rows = _run(_OPEN_WITHIN_BUDGETS, values | {"budgets": _array(hold.within_usd for hold in holds)})
+    rows = run(_OPEN_WITHIN_BUDGETS, values | {"budgets": array(hold.within_usd for hold in holds)})
     if rows[0][0]:
         return Opened(True)
     found = {pk: (fits, spent, reserved) for _, pk, fits, spent, reserved in rows if pk is not None}
@@ -127,28 +128,39 @@ def settle_row(call_id: UUID, changes: Mapping[str, Any], charges: Sequence[Char
     values = {
         **changes,
         "call_id": call_id,
-        "ids": _array(charge.pk for charge in charges),
-        "spent": _array(charge.spent_usd for charge in charges),
-        "released": _array(charge.released_usd for charge in charges),
+        "ids": array(charge.pk for charge in charges),
+        "spent": array(charge.spent_usd for charge in charges),
+        "released": array(charge.released_usd for charge in charges),
     }
-    rows = _run(_SETTLE, values)
+    rows = run(_SETTLE, values)
     complete, mine = rows[0][:2]
     return Settled(bool(mine), complete=complete, spent={pk: spent for _, _, pk, spent in rows if pk is not None})
 
 
-def _array(values: Iterable[int | Decimal]) -> str:
+def array(values: Iterable[int | Decimal | UUID]) -> str:
+    """As PostgreSQL reads one."""
     return f"{{{','.join(map(str, values))}}}"
 
 
-def _run(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    from psycopg import Cursor
-
+def run(statement: str, values: Mapping[str, Any], *, is_planned_once: bool = True) -> list[tuple[Any, ...]]:
+    """Its rows; one that is not planned once is planned for these values alone."""
     alias = router.db_for_write(UsageEvent)
     connection = connections[alias]
     texts = {name: None if value is None else str(value) for name, value in values.items()}
     # A statement needs no transaction; one that a caller has must survive a statement that fails.
     with transaction.atomic(alias) if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
-        cursor.cursor = Cursor(connection.connection)  # Django's writes values into the statement
+        cursor.cursor = _cursor_class(is_planned_once)(connection.connection)  # Django's writes values into the text
         cursor.execute(statement, texts)
         found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
+
+
+@cache
+def _cursor_class(is_planned_once: bool) -> type[Any]:
+    from psycopg import Cursor
+
+    class Unprepared(Cursor[Any]):
+        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+            return super().execute(query, params, **options, prepare=False)
+
+    return Cursor if is_planned_once else Unprepared

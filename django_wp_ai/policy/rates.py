@@ -16,14 +16,15 @@ from django.db import DatabaseError, InterfaceError
 from django_wp_ai.policy import rates_cache, rates_database
 from django_wp_ai.policy.limits import Limit, LimitStatus, RateDecision
 from django_wp_ai.shared_cache import CacheUnavailable
+from django_wp_ai.together import Steps, blocking
 
 logger = logging.getLogger("django_wp_ai.policy")
 
 UNCOUNTED_RETRY_S = 1.0
 
 
-def take(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) -> RateDecision:
-    """Take the cost of every limit, or of none where one of them is used up. Blocking.
+def taking(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) -> Steps[RateDecision]:
+    """Take the cost of every limit, or of none where one of them is used up.
 
     ``tenant_key`` says whose windows they are; they are apart by name, length and subject, a changed quota keeps its
     count. ``now`` (seconds since 1970) is for tests; else the store's own clock counts, the same for all hosts.
@@ -33,13 +34,16 @@ def take(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) 
     if not limits:
         return RateDecision(tenant_key, allowed=True)
     try:
-        return rates_cache.take(tenant_key, limits, now=now)
+        return (yield from rates_cache.taking(tenant_key, limits, now=now))
     except CacheUnavailable:
         try:
             return rates_database.take(tenant_key, limits, now=now)
         except (DatabaseError, InterfaceError):
             logger.exception("Rates can't be counted: neither the shared cache nor the database answers.")
             return _uncounted(tenant_key, limits)
+
+
+take = blocking(taking)
 
 
 def peek(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) -> RateDecision | None:
@@ -57,8 +61,8 @@ def peek(tenant_key: str, limits: Sequence[Limit], *, now: float | None = None) 
             return None
 
 
-def adjust(decision: RateDecision, actual: Mapping[str, int], *, now: float | None = None) -> None:
-    """Correct what a passed call took, by the name of the limit: ``adjust(decision, {"tpm": usage_tokens})``.
+def adjusting(decision: RateDecision, actual: Mapping[str, int], *, now: float | None = None) -> Steps[None]:
+    """Correct what a passed call took, by the name of the limit: ``adjusting(decision, {"tpm": usage_tokens})``.
 
     A kind stands for all limits of it: ``tpm`` also corrects ``route-tpm``. Names that the decision has no limit of are
     passed over. What was not used comes back at once; what was used beyond the estimate counts from now. Call it once.
@@ -74,7 +78,10 @@ def adjust(decision: RateDecision, actual: Mapping[str, int], *, now: float | No
         if amount is not None and amount != limit.cost:
             changes.append((status, amount - limit.cost))
     if changes:
-        _apply(decision, changes, now=now)
+        yield from _applying(decision, changes, now=now)
+
+
+adjust = blocking(adjusting)
 
 
 def give_back(decision: RateDecision, *, now: float | None = None) -> None:
@@ -82,11 +89,11 @@ def give_back(decision: RateDecision, *, now: float | None = None) -> None:
     adjust(decision, {status.limit.name: 0 for status in decision.statuses}, now=now)
 
 
-def _apply(decision: RateDecision, changes: Sequence[tuple[LimitStatus, int]], *, now: float | None) -> None:
+def _applying(decision: RateDecision, changes: Sequence[tuple[LimitStatus, int]], *, now: float | None) -> Steps[None]:
     """Change the store that took; a window that can't be reached stays as it was estimated until it slides on."""
     try:
         if decision.store == "cache":
-            rates_cache.adjust(decision.key, changes, now=now)
+            yield from rates_cache.adjusting(decision.key, changes, now=now)
         else:
             rates_database.adjust(decision.key, changes, now=now)
     except (CacheUnavailable, DatabaseError, InterfaceError) as error:

@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Sequence
 
 from django_wp_ai.policy.limits import Limit, LimitStatus, RateDecision, Reading, decide
-from django_wp_ai.shared_cache import Script, shared_cache
+from django_wp_ai.shared_cache import Run, Script, shared_cache
+from django_wp_ai.together import Steps, ask, blocking
 
 # A window is a hash: for each bucket of time "count:when the last of it was taken", and "used" (the sum of counts),
 # "oldest" and "newest". Buckets expire when the window is next looked at, each once, so a call costs the same however
@@ -167,22 +168,26 @@ return 1
 )
 
 
-def take(key: str, limits: Sequence[Limit], *, now: float | None) -> RateDecision:
+def taking(key: str, limits: Sequence[Limit], *, now: float | None) -> Steps[RateDecision]:
     """Take all limits or none; raises CacheUnavailable."""
     arguments = [_milliseconds(now)]
     for limit in limits:
         arguments += [limit.step_ms, limit.window_s * 1000, limit.quota, limit.cost]
-    reply: list[int] = shared_cache().run(TAKE, _keys(key, limits), arguments)
+    reply: list[int] = yield from ask(shared_cache().run_all, Run(TAKE, _keys(key, limits), arguments))
     readings = [Reading(*reply[at : at + 5]) for at in range(0, len(reply), 5)]
     return decide(key, limits, readings, store="cache")
 
 
-def adjust(key: str, changes: Sequence[tuple[LimitStatus, int]], *, now: float | None) -> None:
+take = blocking(taking)
+
+
+def adjusting(key: str, changes: Sequence[tuple[LimitStatus, int]], *, now: float | None) -> Steps[None]:
     """Count more, or give back where it was counted; raises CacheUnavailable."""
     arguments = [_milliseconds(now)]
     for status, amount in changes:
         arguments += [status.limit.step_ms, status.limit.window_s * 1000, status.bucket, amount]
-    shared_cache().run(ADJUST, _keys(key, [status.limit for status, _ in changes]), arguments)
+    keys = _keys(key, [status.limit for status, _ in changes])
+    yield from ask(shared_cache().run_all, Run(ADJUST, keys, arguments))
 
 
 def _milliseconds(now: float | None) -> int:

@@ -23,7 +23,7 @@ class Till:
         self._answers = list(answers)
         self.asked = 0
 
-    def __call__(self) -> Any:
+    async def __call__(self) -> Any:
         self.asked += 1
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -139,6 +140,59 @@ def spend(*, tenants: list[int], calls: int, threads: int, worst_usd: str, cost_
     return sum(in_threads(call, calls=calls, threads=threads))
 
 
+def spend_together(
+    *, tenants: list[int], parties: int, of: int, threads: int, worst_usd: str, cost_usd: str
+) -> list[int]:
+    """As ``spend``, in parties that open together and settle together; for each how many were admitted."""
+    from itertools import count
+
+    from django_wp_ai.models import Tenant
+
+    sites = list(Tenant.objects.select_related("parent__parent").filter(pk__in=tenants).order_by("pk"))
+    number = count()
+
+    def party() -> int:
+        turn = next(number)
+        callers = [sites[(turn + place) % len(sites)] for place in range(of)]
+        held = [one for one in opened_together(callers, Decimal(worst_usd)) if isinstance(one, Opened)]
+        done = settled_together(held, Decimal(cost_usd))
+        assert done == [True] * len(held)
+        return len(held)
+
+    return in_threads(party, calls=parties, threads=threads)
+
+
+def opened_together(tenants: Sequence[Any], worst_usd: Decimal, **fields: Any) -> list[Any]:
+    """A row for each, opened with the others: what holds it, or its failure."""
+    from django_wp_ai.policy import budget
+    from django_wp_ai.together import Failed, together
+
+    rows = [pending_row(tenant, **fields) for tenant in tenants]
+    flows = [
+        budget.opening_row(row, tenant=tenant, amount_usd=worst_usd, models=["stand-in:m"])
+        for row, tenant in zip(rows, tenants, strict=True)
+    ]
+    return [
+        one.error if isinstance(one, Failed) else Opened(tenant, row["call_id"], one)
+        for tenant, row, one in zip(tenants, rows, together([(copy_context(), flow) for flow in flows]), strict=True)
+    ]
+
+
+def settled_together(held: Sequence[Opened], cost_usd: Decimal | None, **fields: Any) -> list[Any]:
+    """Whether each was settled with the others, or its failure."""
+    from django_wp_ai.policy import budget
+    from django_wp_ai.together import Failed, together
+
+    flows = [
+        budget.settling_row(
+            one.call_id, outcome(cost_usd, **fields), one.reservation, cost_usd=cost_usd, model="stand-in:m"
+        )
+        for one in held
+    ]
+    outcomes = together([(copy_context(), flow) for flow in flows])
+    return [one.error if isinstance(one, Failed) else one for one in outcomes]
+
+
 @dataclass(frozen=True)
 class Opened:
     """A call's row and what is held for it."""
@@ -168,18 +222,28 @@ def opened(
     tenant: Any, worst_usd: Decimal | None, at: Any = None, *, end_user: str = "", models: Any = ("stand-in:m",)
 ) -> Opened:
     """A usage row opened with its reservation, as the ledger does it."""
-    from django.utils import timezone
-
     from django_wp_ai.policy import budget
 
-    provider, _, model = models[0].partition(":")
-    row = {
+    row = pending_row(tenant, at, end_user=end_user, model=models[0])
+    return Opened(
+        tenant, row["call_id"], budget.open_row(row, tenant=tenant, amount_usd=worst_usd, models=list(models))
+    )
+
+
+def pending_row(
+    tenant: Any, at: Any = None, *, end_user: str = "", model: str = "stand-in:m", **fields: Any
+) -> dict[str, Any]:
+    """What a row says from its beginning."""
+    from django.utils import timezone
+
+    provider, _, name = model.partition(":")
+    return {
         "call_id": uuid.uuid4(),
         "tenant_id": tenant.pk,
         "credential_id": None,
         "route": "chat",
         "provider": provider,
-        "model": model,
+        "model": name,
         "end_user": end_user,
         "plugin": "",
         "request_id": "",
@@ -188,20 +252,24 @@ def opened(
         "prompt_template": "",
         "streamed": False,
         "created_at": at or timezone.now(),
+        **fields,
     }
-    return Opened(
-        tenant, row["call_id"], budget.open_row(row, tenant=tenant, amount_usd=worst_usd, models=list(models))
-    )
 
 
 def settled(held: Opened, cost_usd: Decimal | None, *, model: str = "stand-in:m") -> bool:
     """Settle a row once, as the ledger does it; whether this call did."""
-    from django.utils import timezone
-
     from django_wp_ai.policy import budget
 
+    changes = outcome(cost_usd, model=model)
+    return budget.settle_row(held.call_id, changes, held.reservation, cost_usd=cost_usd, model=model)
+
+
+def outcome(cost_usd: Decimal | None, *, model: str = "stand-in:m", **fields: Any) -> dict[str, Any]:
+    """What a row says in the end."""
+    from django.utils import timezone
+
     provider, _, name = model.partition(":")
-    changes = {
+    return {
         "settled_at": timezone.now(),
         "provider": provider,
         "model": name,
@@ -211,8 +279,8 @@ def settled(held: Opened, cost_usd: Decimal | None, *, model: str = "stand-in:m"
         "estimated": False,
         "finish_reason": "stop",
         "error_code": "",
+        **fields,
     }
-    return budget.settle_row(held.call_id, changes, held.reservation, cost_usd=cost_usd, model=model)
 
 
 def die_while_calling(*, tenant: int, worst_usd: str) -> None:
@@ -224,7 +292,14 @@ def die_while_calling(*, tenant: int, worst_usd: str) -> None:
     sys.stdin.read()
 
 
-WORK = {"take": take, "stream": stream, "break": break_down, "spend": spend, "die": die_while_calling}
+WORK = {
+    "take": take,
+    "stream": stream,
+    "break": break_down,
+    "spend": spend,
+    "spend together": spend_together,
+    "die": die_while_calling,
+}
 
 
 def main() -> None:

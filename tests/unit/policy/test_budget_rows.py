@@ -9,7 +9,7 @@ from django.db import connection
 
 from django_wp_ai.exceptions import BudgetExceeded
 from django_wp_ai.models import BudgetAlert, BudgetPeriod, Tenant, UsageEvent
-from django_wp_ai.policy import budget, budget_rows, budget_statements
+from django_wp_ai.policy import budget, budget_batches, budget_rows
 from tests.factories import TenantFactory
 from tests.unit.policy.contention import call_once, opened, settled
 
@@ -33,7 +33,7 @@ def month(tenant: Tenant) -> tuple[Decimal, Decimal]:
 
 def test_each_database_has_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert budget._database() is (budget_statements if connection.vendor == "postgresql" else budget_rows)
+    assert budget._database() is (budget_batches if connection.vendor == "postgresql" else budget_rows)
 
 
 def test_a_call_is_held_refused_and_settled(tenant: Tenant) -> None:

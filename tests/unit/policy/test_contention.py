@@ -37,6 +37,45 @@ def test_parallel_calls_use_a_budget_up_and_never_pass_it() -> None:
     assert UsageEvent.objects.for_tenant(tenant).spend() == month[0]
 
 
+def test_parties_of_calls_use_a_budget_up_and_never_pass_it() -> None:
+    tenant = TenantFactory(budget_month_usd=Decimal(5))
+    admitted = contention.run(
+        "spend together",
+        processes=4,
+        tenants=[tenant.pk],
+        parties=24,
+        of=12,
+        threads=4,
+        worst_usd="0.05",
+        cost_usd="0.02",
+    )
+    calls = sum(sum(result) for result in admitted)
+    month = counters(tenant)["month"]
+    assert Decimal("4.90") <= month[0] <= 5
+    assert month == (calls * Decimal("0.02"), 0)
+    assert counters(tenant)["day"] == month
+    assert UsageEvent.objects.for_tenant(tenant).spend() == month[0]
+
+
+def test_parties_of_several_tenants_share_their_parents_budget_without_deadlock() -> None:
+    agency = TenantFactory(budget_month_usd=Decimal(2), budget_day_usd=Decimal(50))
+    sites = [TenantFactory(parent=agency, budget_month_usd=Decimal("0.8")) for _ in range(3)]
+    admitted = contention.run(
+        "spend together",
+        processes=3,
+        tenants=[tenant.pk for tenant in (*sites, agency)],
+        parties=24,
+        of=6,
+        threads=4,
+        worst_usd="0.01",
+        cost_usd="0.01",
+    )
+    assert counters(agency)["month"] == (Decimal(2), 0)
+    assert sum(sum(result) for result in admitted) == 200
+    assert all(counters(site)["month"][0] <= Decimal("0.8") for site in sites)
+    assert sum(UsageEvent.objects.for_tenant(site).spend() for site in (*sites, agency)) == 2
+
+
 def test_families_of_tenants_share_budgets_without_deadlock() -> None:
     agency = TenantFactory(budget_month_usd=Decimal(1), budget_day_usd=Decimal(50))
     region = TenantFactory(parent=agency, budget_day_usd=Decimal("0.7"))
