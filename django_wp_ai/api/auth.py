@@ -8,11 +8,12 @@ from ninja.security.base import AuthBase
 from django_wp_ai.api import body, edge, idempotency
 from django_wp_ai.api.cors import require_origin
 from django_wp_ai.bridge import in_thread
+from django_wp_ai.company import in_company
 from django_wp_ai.datatypes import Principal
 from django_wp_ai.exceptions import Invalid, RateLimited, Unauthenticated
 from django_wp_ai.policy.anonymous import failed_auth_blocked, note_failed_auth
 from django_wp_ai.security import legacy, stream_tokens
-from django_wp_ai.security.authenticate import authenticate, identify
+from django_wp_ai.security.authenticate import count_failure, identifying
 from django_wp_ai.security.envelope import Envelope
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
@@ -38,7 +39,7 @@ class SiteAuth(AuthBase):
     async def __call__(self, request: HttpRequest) -> Principal:
         """Ninja's hook."""
         envelope = edge.envelope(request, is_stream=self.stream, is_repeatable=self.repeatable)
-        principal = await in_thread(_prove, envelope)
+        principal = await _prove(envelope)
         if principal.method == stream_tokens.METHOD:
             require_origin(request, principal)
         if request.method in BODY_METHODS:
@@ -57,16 +58,24 @@ class SiteAuth(AuthBase):
         return principal
 
 
-def _prove(envelope: Envelope) -> Principal:
-    """Who calls. An address that failed too often is told to wait when it fails again; a good proof always passes."""
+async def _prove(envelope: Envelope) -> Principal:
+    """Who calls. An address that failed too often is told to wait when it fails again; a good proof always passes.
+
+    Proofs of one address share hops, and what follows a failure is done outside of them.
+    """
     wait_s = failed_auth_blocked(envelope.ip)
     try:
-        return identify(envelope) if wait_s else authenticate(envelope)
-    except Unauthenticated:
+        return await in_company(("proofs", envelope.ip), identifying(envelope))
+    except Unauthenticated as error:
         if wait_s:
             raise RateLimited("Too many failed attempts from this address.", retry_after_s=wait_s) from None
-        note_failed_auth(envelope.ip)
+        await in_thread(_note_failure, envelope.ip, error)
         raise
+
+
+def _note_failure(ip: str, error: Unauthenticated) -> None:
+    count_failure(error)
+    note_failed_auth(ip)
 
 
 site = SiteAuth()

@@ -22,7 +22,7 @@ def read(request: HttpRequest) -> bytes:
     size = int(declared[:20])
     if size > limit:
         raise TooLarge(f"At most {limit} bytes.")
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("Send the body without a Content-Encoding.")
     body = _received(request, limit + 1)
     if len(body) > limit:

@@ -22,7 +22,7 @@ _known: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
 def origin_of(request: HttpRequest) -> str:
     """The request's Origin when it comes from another site than ours, else empty."""
-    origin = request.headers.get("Origin", "")
+    origin = request.META.get("HTTP_ORIGIN", "")
     own = f"{request.scheme}://{request.get_host()}"
     return "" if origin == own else origin
 

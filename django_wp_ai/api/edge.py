@@ -36,7 +36,7 @@ def request_id(request: HttpRequest) -> str:
     """The id of this request: the caller's when it is well formed, else a fresh one; the same for the whole request."""
     known: str | None = getattr(request, "wp_ai_request_id", None)
     if known is None:
-        given = (request.headers.get(name, "") for name in ("X-Request-ID", "X-Client-Request-ID"))
+        given = (request.META.get(name, "") for name in ("HTTP_X_REQUEST_ID", "HTTP_X_CLIENT_REQUEST_ID"))
         known = next((text for text in given if _REQUEST_ID.fullmatch(text)), None) or uuid.uuid4().hex
         request.wp_ai_request_id = known  # type: ignore[attr-defined]  # one request, one id
     return known
@@ -48,13 +48,20 @@ def envelope(request: HttpRequest, *, is_stream: bool, is_repeatable: bool = Fal
         method=request.method or "",
         path=_raw_path(request),
         query=request.META.get("QUERY_STRING", ""),
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers=_headers(request),
         body=read_body(request),
-        ip=client_ip(request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")),
+        ip=client_ip(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")),
         token=request.GET.get("token", "") if is_stream and request.method == "GET" else "",
         is_stream=is_stream,
         is_repeatable=is_repeatable,
     )
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    """By lower-case name; ``request.headers`` would be made of ``META`` for this alone, and read name by name."""
+    named = {key[5:].replace("_", "-").lower(): value for key, value in request.META.items() if key.startswith("HTTP_")}
+    unprefixed = (("content-type", "CONTENT_TYPE"), ("content-length", "CONTENT_LENGTH"))
+    return named | {name: request.META[key] for name, key in unprefixed if key in request.META}
 
 
 def read_body(request: HttpRequest) -> bytes:

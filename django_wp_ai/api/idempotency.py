@@ -25,7 +25,7 @@ from django_wp_ai.security import stream_tokens
 
 logger = logging.getLogger("django_wp_ai.api")
 
-HEADER = "Idempotency-Key"
+HEADER, HEADER_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 BODY_FIELDS = ("idempotency_key", "request_id")
 RENEW_EVERY_S = idempotency.LEASE.total_seconds() / 4
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -94,7 +94,7 @@ async def begin(request: HttpRequest, principal: Principal, body: Any) -> None:
 
 def _key(request: HttpRequest, principal: Principal, body: Any) -> str:
     """The header's, else the body's, else the JWT's; empty without one. A vendor's routes have the header only."""
-    given: list[tuple[str, Any]] = [(HEADER, request.headers.get(HEADER))]
+    given: list[tuple[str, Any]] = [(HEADER, request.META.get(HEADER_META))]
     is_native = family_of(request) is Family.NATIVE
     if is_native and isinstance(body, dict):
         given += [(name, body.pop(name, None)) for name in BODY_FIELDS]

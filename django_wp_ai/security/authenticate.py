@@ -20,6 +20,7 @@ from django_wp_ai.security import (
 )
 from django_wp_ai.security.client_ip import is_within
 from django_wp_ai.security.envelope import Envelope
+from django_wp_ai.together import Steps, alone
 
 API_KEY_HEADERS = ("x-api-key", "x-client-key", "x-demo-key")
 
@@ -27,22 +28,27 @@ API_KEY_HEADERS = ("x-api-key", "x-client-key", "x-demo-key")
 def authenticate(envelope: Envelope) -> Principal:
     """Blocking: resolve who calls. Raises Unauthenticated (counted) or Forbidden for a network that is not allowed."""
     try:
-        return identify(envelope)
+        return alone(identifying(envelope))
     except Unauthenticated as error:
-        AuthFailureCount.objects.add(method=error.method, reason=error.reason)
+        count_failure(error)
         raise
 
 
-def identify(envelope: Envelope) -> Principal:
-    """As ``authenticate``, but a failure leaves no trace: for callers whose failures are not worth a row any more."""
-    principal = _resolve(envelope)
+def count_failure(error: Unauthenticated) -> None:
+    """Blocking: note a failure for who looks after this installation."""
+    AuthFailureCount.objects.add(method=error.method, reason=error.reason)
+
+
+def identifying(envelope: Envelope) -> Steps[Principal]:
+    """As ``authenticate`` in steps, but a failure leaves no trace."""
+    principal = yield from _resolving(envelope)
     principal.credential.touch()
     return principal
 
 
-def _resolve(envelope: Envelope) -> Principal:
+def _resolving(envelope: Envelope) -> Steps[Principal]:
     if envelope.header("signature-input") or envelope.header("signature"):
-        return _by_message_signature(envelope)
+        return (yield from _by_message_signature(envelope))
     if authorization := envelope.header("authorization"):
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer":
@@ -65,7 +71,7 @@ def _by_bearer(envelope: Envelope, token: str) -> Principal:
     return _by_jwt(envelope, token)
 
 
-def _by_message_signature(envelope: Envelope) -> Principal:
+def _by_message_signature(envelope: Envelope) -> Steps[Principal]:
     method = message_signatures.METHOD
     signature = message_signatures.parse(envelope)
     credential = credentials.by_key_id(signature.key_id, kinds=(Credential.Kind.HMAC,))
@@ -74,7 +80,7 @@ def _by_message_signature(envelope: Envelope) -> Principal:
     window_s = settings.signature_window_s
     message_signatures.verify(envelope, signature, _secret(credential), now=int(time.time()), window_s=window_s)
     _require_network(envelope, credential)
-    if not nonces.spend(f"{method}:{credential.pk}", signature.nonce, ttl_s=2 * window_s + 2):
+    if not (yield from nonces.spending(f"{method}:{credential.pk}", signature.nonce, ttl_s=2 * window_s + 2)):
         raise Unauthenticated(reason="replayed", method=method)
     return _principal(envelope, credential, method=method)
 

@@ -27,7 +27,8 @@ from django.utils import timezone
 
 from django_wp_ai.conf import settings
 from django_wp_ai.models import SpentNonce
-from django_wp_ai.shared_cache import CacheUnavailable, Script, shared_cache
+from django_wp_ai.shared_cache import CacheUnavailable, Run, Script, shared_cache
+from django_wp_ai.together import Steps, ask, blocking
 
 logger = logging.getLogger("django_wp_ai.security")
 
@@ -53,24 +54,28 @@ def _keeps_nonces(cache: BaseCache) -> bool:
     return is_shared(cache) and not isinstance(cache, DatabaseCache)
 
 
-def spend(scope: str, value: str, *, ttl_s: int) -> bool:
+def spending(scope: str, value: str, *, ttl_s: int) -> Steps[bool]:
     """True for the first caller with this value within ``ttl_s`` seconds, False for every other one."""
     key = hashlib.sha256(f"{scope}\x00{value}".encode("utf-8", "surrogatepass")).hexdigest()
     if not shared_cache().runs_scripts and not _keeps_nonces(caches[settings.cache_alias]):
         return _spend_row(key, ttl_s)
     try:
-        first = _spend_in_cache(f"django_wp_ai:nonce:{key}", ttl_s)
+        first = yield from _spending_in_cache(f"django_wp_ai:nonce:{key}", ttl_s)
     except CacheUnavailable:
         _use_rows_for(ttl_s)
         return _spend_row(key, ttl_s)
     return first and (time.monotonic() >= _rows_until_s or _spend_row(key, ttl_s))
 
 
-def _spend_in_cache(key: str, ttl_s: int) -> bool:
+spend = blocking(spending)
+
+
+def _spending_in_cache(key: str, ttl_s: int) -> Steps[bool]:
     """Whether the cache saw the value first; raises CacheUnavailable when it does not tell."""
     shared = shared_cache()
     if shared.runs_scripts:
-        return bool(shared.run(SPEND, [shared.key(key)], [uuid.uuid4().hex, ttl_s * 1000]))
+        run = Run(SPEND, [shared.key(key)], [uuid.uuid4().hex, ttl_s * 1000])
+        return bool((yield from ask(shared.run_all, run)))
     try:
         first: bool | None = caches[settings.cache_alias].add(key, 1, timeout=ttl_s)
     except Exception as error:  # whatever a cache client raises

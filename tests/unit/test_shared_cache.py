@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 import time
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from django_wp_ai import shared_cache
 from django_wp_ai.exceptions import RateLimited
 from django_wp_ai.policy import rates, rates_cache
 from django_wp_ai.policy.limits import Limit
+from django_wp_ai.together import Failed, together
 from tests.caches import clean_cache, frozen, own_server, running_server, set_option, socket_url, use_cache
 
 __all__ = ["clean_cache", "own_server"]
@@ -113,6 +115,40 @@ def test_a_call_whose_reply_was_lost_is_counted_once(own_server: ValkeyServer) -
     for _ in range(2):
         cache.run(rates_cache.ADJUST, changes, [-1, 500, 60_000, replies[0][4], 2])
     assert rates.take("a", [LIMIT]).statuses[0].remaining == 1
+
+
+def test_scripts_that_are_run_together_have_each_its_result(own_server: ValkeyServer) -> None:
+    cache = shared_cache.shared_cache()
+    echo, count = shared_cache.Script("return ARGV[1]"), shared_cache.Script("return redis.call('INCR', KEYS[1])")
+    runs = [shared_cache.Run(echo, (), ["a"]), shared_cache.Run(count, ["n"], ()), shared_cache.Run(count, ["n"], ())]
+    assert cache.run_all(runs) == [b"a", 1, 2]  # the server had not seen the scripts
+    assert cache.run_all(runs) == [b"a", 3, 4]
+    assert cache.run_all(runs[:1]) == [b"a"]
+
+
+def test_a_script_that_is_refused_fails_all_and_leaves_no_reply_to_the_next(own_server: ValkeyServer) -> None:
+    cache = shared_cache.shared_cache()
+    echo, bad = shared_cache.Script("return ARGV[1]"), shared_cache.Script("return redis.call('INCR', 'a', 'b')")
+    runs = [shared_cache.Run(script, (), ["a"]) for script in (echo, bad, echo)]
+    for _ in range(2):
+        with pytest.raises(shared_cache.CacheUnavailable):
+            cache.run_all(runs)
+        cache._open_until_s = 0.0
+    assert cache.run(echo, (), ["b"]) == b"b"
+
+
+def test_calls_that_are_counted_together_pass_exactly_the_quota(own_server: ValkeyServer) -> None:
+    outcomes = together([(copy_context(), rates.taking("a", [LIMIT])) for _ in range(8)])
+    assert [not isinstance(one, Failed) and one.allowed for one in outcomes] == [True] * 5 + [False] * 3
+
+
+def test_calls_that_come_together_are_counted_by_the_database_when_the_cache_dies(own_server: ValkeyServer) -> None:
+    assert rates.take("a", [LIMIT]).store == "cache"
+    own_server.stop()
+    outcomes = together([(copy_context(), rates.taking("a", [LIMIT])) for _ in range(6)])
+    decisions = [one for one in outcomes if not isinstance(one, Failed)]
+    assert [decision.store for decision in decisions] == ["database"] * 6
+    assert [decision.allowed for decision in decisions] == [True] * 5 + [False]
 
 
 def test_a_cache_that_refuses_to_write_is_as_good_as_dead(own_server: ValkeyServer) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from django_wp_ai.exceptions import Unauthenticated
 from django_wp_ai.models import SpentNonce
 from django_wp_ai.security import nonces
 from django_wp_ai.security.authenticate import authenticate
+from django_wp_ai.together import together
 from tests.caches import frozen, own_server, running_server, set_option, socket_url
 from tests.factories import make_credential, signed
 from tests.servers import free_port
@@ -75,6 +77,13 @@ def test_a_value_counts_once_in_its_scope(store: str) -> None:
     assert nonces.spend("a", "2", ttl_s=60)
     assert nonces.spend("b", "1", ttl_s=60)
     assert SpentNonce.objects.count() == (0 if store in ("valkey", "sharded") else 3)
+
+
+@pytest.mark.django_db
+def test_of_values_that_come_together_each_counts_once(store: str) -> None:
+    values = ["1", "2", "1", "3", "2"]
+    flows = [(copy_context(), nonces.spending("a", value, ttl_s=60)) for value in values]
+    assert together(flows) == [True, True, False, True, False]
 
 
 @pytest.mark.django_db
