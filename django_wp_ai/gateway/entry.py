@@ -30,17 +30,20 @@ async def enter(admitted: Admitted, *, streamed: bool) -> Entered:
         hit = await in_thread(_hit, admitted, streamed=streamed)
         if hit is not None:
             return hit
-    return Entered(await in_company(_line(admitted), _opening(admitted, admitted.origin, streamed=streamed)))
+    return Entered(await in_company(_line(admitted, "enter"), _opening(admitted, admitted.origin, streamed=streamed)))
 
 
 async def open_call(admitted: ledger.Metered, origin: Origin) -> ledger.Call:
     """As ``enter`` for a call that no kept answer answers, such as an embedding."""
-    return await in_company(_line(admitted), _opening(admitted, origin, streamed=False))
+    return await in_company(_line(admitted, "enter"), _opening(admitted, origin, streamed=False))
 
 
-def _line(call: ledger.Metered) -> int:
-    """Calls of one tenant change the same counters, so they queue anyway; those of others don't wait for them."""
-    return call.principal.tenant.pk
+def _line(call: ledger.Metered, step: str) -> tuple[int, str]:
+    """Calls of one tenant change the same counters, so they queue anyway; those of others don't wait for them.
+
+    Who enters and who leaves ask different questions, and neither waits for the other's round trips.
+    """
+    return (call.principal.tenant.pk, step)
 
 
 def _hit(admitted: Admitted, *, streamed: bool) -> Entered | None:
@@ -70,7 +73,7 @@ async def close(call: ledger.Call, result: ChatResult) -> None:
 async def settle(call: ledger.Call, usage: Usage) -> None:
     """Settle an answered call. Raises nothing: what is not written must not take the answer away."""
     try:
-        await in_company(_line(call.admitted), ledger.settling(call, usage))
+        await in_company(_line(call.admitted, "settle"), ledger.settling(call, usage))
     except Exception:
         logger.exception("call %s could not be settled; its row stays pending", call.id)
 
