@@ -20,14 +20,14 @@ from django.db import connection
 from tests.services import redis_url
 
 ROOT = Path(__file__).resolve().parent.parent
-UVICORN = ["--host=127.0.0.1", "--port={port}", "--log-level=warning"]
+UVICORN = ["--fd={fd}", "--log-level=warning"]
 COMMANDS = {
     "uvicorn": ["uvicorn", "tests.asgi:application", *UVICORN],
     "uvicorn, plain": ["uvicorn", "tests.asgi:plain", *UVICORN],  # through the whole of the host's middleware
     "gunicorn": [
         "gunicorn",
         "tests.wsgi:application",
-        "--bind=127.0.0.1:{port}",
+        "--bind=fd://{fd}",
         "--threads=8",
         "--log-level=warning",
         "--no-control-socket",
@@ -45,7 +45,6 @@ def free_port() -> int:
 @contextmanager
 def running_site(server: str, options: dict[str, Any]) -> Iterator[str]:
     """The suite's project under ``uvicorn`` or ``gunicorn`` with these ``DJANGO_WP_AI`` options; gives its base URL."""
-    port = free_port()
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.settings",
@@ -54,10 +53,13 @@ def running_site(server: str, options: dict[str, Any]) -> Iterator[str]:
         "TEST_WP_AI": json.dumps(options),
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, "-m", *(part.format(port=port) for part in COMMANDS[server])]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    # The server is given a socket that is bound already: a free port might be another's by the time it starts.
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        fd = bound.fileno()
+        command = [sys.executable, "-m", *(part.format(fd=fd) for part in COMMANDS[server])]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[fd])
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     try:
-        url = f"http://127.0.0.1:{port}"
         _wait_until_it_answers(process, f"{url}/wp-ai/health/live")
         yield url
     finally:

@@ -33,7 +33,7 @@ def killed(server: ValkeyServer) -> Iterator[None]:
 @pytest.fixture(params=[frozen, killed])
 def stop(request: pytest.FixtureRequest, settings: Any, own_server: ValkeyServer) -> Iterator[Callable[[], Any]]:
     """Called in a with statement: the cache that was in use until now is not there."""
-    set_option(settings, CACHE_TIMEOUT_S=0.05)
+    set_option(settings, CACHE_TIMEOUT_S=0.5)
     nonces._rows_until_s = 0.0
     yield lambda: request.param(own_server)
     nonces._rows_until_s = 0.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from django_wp_ai.datatypes import Principal
-from django_wp_ai.jobs import claims, create, registry, room
+from django_wp_ai.jobs import claims, create, registry, room, transitions
 from django_wp_ai.jobs.claims import Claim
 from django_wp_ai.models import Job
 from tests.caches import clean_cache, own_server
@@ -28,6 +29,12 @@ def _echo(clean_cache: None) -> Iterator[None]:
     yield
     registry._kinds.clear()
     registry._kinds.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _longest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that failed waits as long as it may: by chance it could be due again at once."""
+    monkeypatch.setattr(transitions, "random", SimpleNamespace(uniform=lambda _least, most: most))
 
 
 def site(**fields: Any) -> Principal:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 from django.db.models import F
+from django.db.models.functions import Now
 
 from django_wp_ai.jobs import claims, ending, registry
 from django_wp_ai.jobs.registry import job_kind
@@ -102,19 +103,20 @@ async def test_a_poke_with_a_running_jobs_id_tells_it_of_its_cancelling_at_once(
 
 
 async def test_of_a_lost_job_nothing_is_written(gate: Gate, tenant: Tenant, use: Any) -> None:
-    use(JOB_LEASE_S=1)
+    use(JOB_LEASE_S=3600)
     job = await in_database(lambda: queued(tenant))
-    async with running():
+    async with running() as runner:
         await until(lambda: gate.inside == 1)
         taken = {"fence": F("fence") + 1, "worker": "another"}
         await in_database(lambda: Job.objects.filter(pk=job.pk).update(**taken))
+        runner.poke(job.pk)
         await until(lambda: gate.cancelled == 1)
     found = await row(job)
     assert (found.status, found.worker, found.timeline) == ("running", "another", [])
 
 
 async def test_a_lease_is_kept_for_as_long_as_the_job_runs(gate: Gate, tenant: Tenant, use: Any) -> None:
-    use(JOB_LEASE_S=1)
+    use(JOB_LEASE_S=3)
     job = await in_database(lambda: queued(tenant))
     async with running():
         await until(lambda: gate.inside == 1)
@@ -126,9 +128,10 @@ async def test_a_lease_is_kept_for_as_long_as_the_job_runs(gate: Gate, tenant: T
 
 
 async def test_what_a_dead_worker_held_is_found_by_a_living_one(gate: Gate, tenant: Tenant, use: Any) -> None:
-    use(JOB_LEASE_S=1)
+    use(JOB_LEASE_S=2)
     job = await in_database(lambda: queued(tenant))
     [dead] = await in_database(lambda: claims.claim(worker="dead", at_most=1))
+    await in_database(lambda: Job.objects.update(lease_until=Now()))
     async with running():
         gate.open()
         found = await until_row(job, ended)
@@ -234,7 +237,7 @@ async def test_a_database_that_is_away_is_told_of_once_and_asked_again(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    use(JOB_LEASE_S=1)
+    use(JOB_LEASE_S=3)
     monkeypatch.setattr("django_wp_ai.jobs.outage.FIRST_PAUSE_S", 0.001)
     broken = Unreachable(getattr(claims, statement), 3, AWAY)
     monkeypatch.setattr(claims, statement, broken)

@@ -161,8 +161,8 @@ def test_a_lost_reply_makes_no_replay_of_the_call_that_lost_it(own_server: Valke
 
 @pytest.mark.django_db
 def test_a_frozen_cache_is_not_waited_for_and_rows_count(own_server: ValkeyServer, settings: Any) -> None:
-    set_option(settings, CACHE_TIMEOUT_S=0.25)
     assert nonces.spend("a", "1", ttl_s=60)
+    set_option(settings, CACHE_TIMEOUT_S=0.25)
     with frozen(own_server):
         assert nonces.spend("a", "2", ttl_s=60)
         assert not nonces.spend("a", "2", ttl_s=60)
