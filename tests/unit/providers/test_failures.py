@@ -190,7 +190,7 @@ async def test_a_vendor_that_does_not_accept_in_time_is_a_timeout_that_charges_n
 async def test_a_full_connection_pool_is_unavailable_and_charges_nothing(
     kind: str, model: str, build: Callable[..., Provider], vendor: RunningVendor
 ) -> None:
-    provider = build(kind, max_connections=1, timeout_s=0.5)
+    provider = build(kind, max_connections=1, connect_timeout_s=1)  # how long it waits for a free one too
     stream = provider.stream(ask("[[hold chunks=3]]"), model=model)
     vendor.release(1)
     await anext(stream)
