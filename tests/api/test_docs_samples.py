@@ -17,6 +17,7 @@ from tests.servers import running_site
 from tests.vendor.running import RunningVendor
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_the_documented_clients_get_their_answers(vendor: RunningVendor, subtests: pytest.Subtests) -> None:
     tenant = TenantFactory.create()

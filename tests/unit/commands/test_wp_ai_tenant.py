@@ -238,6 +238,7 @@ def manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "words",
     [
@@ -256,6 +257,7 @@ def test_from_the_shell_an_error_is_one_line_on_stderr_and_a_code(words):
     assert done.stderr.startswith("CommandError: ")
 
 
+@pytest.mark.once
 def test_a_missing_table_is_one_line():
     done = manage("wp_ai_tenant", "list", TEST_DATABASE_URL="sqlite:///:memory:")
     assert done.returncode == 1
@@ -268,6 +270,7 @@ def test_an_argument_that_is_not_text_is_one_line(shell):
         shell.run("wp_ai_tenant", "show", "\udcff")
 
 
+@pytest.mark.once
 def test_with_traceback_the_shell_shows_where_an_argument_was_refused():
     assert "Traceback" in manage("wp_ai_tenant", "create", "--traceback").stderr
 
