@@ -24,6 +24,8 @@ def lowest() -> dict[str, Version]:
         lines += [] if extra in TOOLS else requirements
     bounds = {}
     for requirement in map(Requirement, lines):
+        if requirement.name == project["name"]:
+            continue  # an extra that brings another one's libraries
         floors = [Version(part.version) for part in requirement.specifier if part.operator in {">=", "~=", "=="}]
         if len(floors) != 1:
             raise SystemExit(f"{requirement}: give exactly one lower bound.")

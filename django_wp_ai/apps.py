@@ -26,12 +26,15 @@ class DjangoWpAiConfig(AppConfig):
     def ready(self) -> None:
         """Register the startup checks, the tools and jobs of installed apps, and what follows a migration."""
         from django_wp_ai import checks, tasks  # noqa: F401 - registration happens on import
+        from django_wp_ai.rag.index.migrating import ensure_indexes
         from django_wp_ai.schedules import ensure_schedules
 
         import_submodules("django_wp_ai.jobs.kinds")
+        import_submodules("django_wp_ai.rag.kinds")
         autodiscover_modules("wp_ai_tools", "wp_ai_jobs")
         self._connect_workers()
         post_migrate.connect(ensure_schedules, sender=self, dispatch_uid="django_wp_ai.schedules")
+        post_migrate.connect(ensure_indexes, sender=self, dispatch_uid="django_wp_ai.indexes")
 
     def _connect_workers(self) -> None:
         if not apps.is_installed("django_q"):

@@ -204,15 +204,16 @@ async def run(request: HttpRequest, flow: Coroutine[Any, Any, T]) -> T:
     """Await ``flow`` for ``request``: here under ASGI, on the process's flow loop under WSGI."""
     if not isinstance(request, WSGIRequest):
         return await flow
+    return await sync_to_async(run_blocking)(flow)
+
+
+def run_blocking(flow: Coroutine[Any, Any, T]) -> T:
+    """Run ``flow`` on the process's flow loop for a thread (of a plain view) that waits and does its blocking work."""
     caller = CallerThread()
-
-    def drive() -> T:
-        try:
-            return caller.drive(flow)
-        finally:
-            caller.detach()
-
-    return await sync_to_async(drive)()
+    try:
+        return caller.drive(flow)
+    finally:
+        caller.detach()
 
 
 async def run_stream(

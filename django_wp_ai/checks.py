@@ -10,16 +10,20 @@ from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.core.cache.backends.base import InvalidCacheBackendError
-from django.core.checks import CheckMessage, Error, Info, Warning, register  # noqa: A004 - Django's own name
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register  # noqa: A004 - Django's own name
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connections, router
 
 from django_wp_ai import cluster
 from django_wp_ai.conf import SETTING, settings
-from django_wp_ai.models import Chunk
+from django_wp_ai.exceptions import ModelNotAllowed
+from django_wp_ai.models import Chunk, Tenant
 from django_wp_ai.models.site_policy import target_names, validate_aliases
 from django_wp_ai.providers.prices import check_settings as check_prices
 from django_wp_ai.providers.registry import providers
+from django_wp_ai.rag.embedding import wanted_model
+from django_wp_ai.rag.extract import installed
+from django_wp_ai.rag.index.inspecting import WANTED_VERSION, pgvector_version
 from django_wp_ai.security.client_ip import networks
 from django_wp_ai.security.nonces import is_shared
 from django_wp_ai.security.secrets import cipher
@@ -47,10 +51,12 @@ def check(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessag
         *_cache(),
         *_encryption(),
         *_database(),
+        *_embedding_model(),
         *cluster.problems(),
         *_provider_keys(),
         *_cors(),
         *_docs_assets(),
+        *_extraction(),
     ]
 
 
@@ -125,6 +131,45 @@ def _database() -> Iterable[CheckMessage]:
         )
 
 
+@register(Tags.database)
+def check_pgvector(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """pgvector's version; asked only with ``migrate`` and ``check --database``, as Django asks databases then only."""
+    alias = router.db_for_read(Chunk)
+    if not settings.rag or alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    found = pgvector_version(connections[alias])
+    if found is None or found >= WANTED_VERSION:
+        return []  # the first migration makes the extension
+    version, wanted = (".".join(map(str, each)) for each in (found, WANTED_VERSION))
+    return [
+        Warning(
+            f"pgvector is {version}; versions before {wanted} have defects in parallel index builds and in vacuum.",
+            hint="Update PostgreSQL's package of pgvector, then: ALTER EXTENSION vector UPDATE.",
+            id="django_wp_ai.W014",
+        )
+    ]
+
+
+def _embedding_model() -> Iterable[CheckMessage]:
+    if not settings.rag:
+        return
+    try:
+        wanted_model(Tenant())
+    except ModelNotAllowed as error:
+        if settings.embedding_model:
+            yield Error(
+                f"{SETTING}['EMBEDDING_MODEL']: {error.detail}",
+                hint="Name 'provider:model' of a configured provider, such as 'openai:text-embedding-3-small'.",
+                id="django_wp_ai.E006",
+            )
+        else:
+            yield Warning(
+                "No configured provider has a model that makes embeddings: documents can't be indexed.",
+                hint=f"Name one in {SETTING}['EMBEDDING_MODEL'], or set {SETTING}['RAG'] to False.",
+                id="django_wp_ai.W012",
+            )
+
+
 def _provider_keys() -> Iterable[CheckMessage]:
     for name, provider in providers().items():
         if provider.missing_key:
@@ -151,4 +196,21 @@ def _docs_assets() -> Iterable[CheckMessage]:
             "The API's docs page loads its scripts from a CDN.",
             hint="Add 'ninja' to INSTALLED_APPS to serve them from this site.",
             id="django_wp_ai.I001",
+        )
+
+
+def _extraction() -> Iterable[CheckMessage]:
+    if not settings.rag:
+        return
+    if missing := installed.missing_libraries():
+        yield Warning(
+            f"Documents are not read without these libraries: {', '.join(missing)}.",
+            hint=f"pip install 'django-wp-ai[rag]', or set {SETTING}['RAG'] to False.",
+            id="django_wp_ai.W013",
+        )
+    if not installed.can_recognise(settings.ocr_command):
+        yield Info(
+            "Scanned documents and pictures of text are not read.",
+            hint="pip install 'django-wp-ai[ocr]', and install Tesseract with its languages (OCR_LANGUAGES).",
+            id="django_wp_ai.I003",
         )

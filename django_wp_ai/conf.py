@@ -96,7 +96,37 @@ class Settings:
     cache_alias: str = "default"
     cache_timeout_s: float = 0.05  # a slower answer of the shared cache counts as none
     db_threads: int = 8  # threads (and so connections) for database work of one ASGI process
+
+    # Retrieval
     rag: bool = True
+    max_upload_bytes: int = 20 * 1024 * 1024  # of a file that is uploaded, and of one that is downloaded for a site
+    upload_days: int = 7  # what was handed in and could not be read is kept for so long
+    sync_every_h: int = 24  # a site that was synced once is looked through again after so long; 0: only when asked
+    extract_max_bytes: int = 32 * 1024 * 1024
+    extract_max_unpacked_bytes: int = 128 * 1024 * 1024  # of all parts of a DOCX or ODT together
+    extract_max_ratio: int = 200  # of these to the file
+    extract_max_pages: int = 1000
+    extract_max_pixels: int = 50_000_000
+    extract_max_chars: int = 2_000_000  # of text; what is beyond is left out
+    extract_timeout_s: float = 240.0
+    extract_memory_bytes: int = 1024 * 1024 * 1024  # of the process that reads a file
+    extract_processes: int = 2  # that one process of the host has at once
+    extraction_days: int = 90  # what was read from a file is kept so long after its last use
+    ocr_max_pages: int = 50  # of one file
+    ocr_languages: tuple[str, ...] = ("eng",)  # Tesseract's names
+    ocr_command: str = "tesseract"
+    embedding_model: str = ""  # "provider:model" or an alias; empty: the first provider that makes embeddings
+    rag_exact_chunks: int = 1000  # a search among no more passages compares each of them
+    rag_ef_search: int = 100  # how many neighbours the index looks at in one step: more find more, and take longer
+    # What the ranking by vectors and the one by words count when they are made one: by embedding model, globs, the
+    # first match; others: 1.0 and 0.3.
+    rag_weights: Mapping[str, Any] = field(default_factory=lambda: {"*:offline-hash-2": (1.0, 1.0)})
+    rag_per_source: int = 3  # passages of one source before others come
+    rag_reranker: str = ""  # dotted path of an async callable (query, hits) -> scores
+    rag_rerank_timeout_s: float = 2.0
+    rag_context_tokens: int = 3000  # of all passages that one answer is made from
+    rag_least_similarity: float = 0.0  # a cosine; where no passage comes as near, no model is asked
+    rag_index_memory_mb: int = 512  # that PostgreSQL may take to build an index over vectors
 
 
 #: Numbers that may be 0, which turns the thing off; the others would break what they bound.
@@ -109,6 +139,8 @@ MAY_BE_ZERO = frozenset(
         "JOB_DRAIN_S",
         "JWT_LEEWAY_S",
         "LEGACY_CANDIDATES",
+        "RAG_LEAST_SIMILARITY",
+        "SYNC_EVERY_H",
     }
 )
 

@@ -220,10 +220,10 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who calls: resolved by ``security``, read by flows."""
+    """Who calls: resolved by ``security``, read by flows. Without a credential it is the operator."""
 
     tenant: Tenant
-    credential: Credential
+    credential: Credential | None
     scopes: frozenset[str]
     end_user: str = ""
     roles: tuple[str, ...] = ()

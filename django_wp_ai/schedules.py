@@ -12,6 +12,7 @@ ALERTS = "django_wp_ai.send_alerts"
 DIGESTS = "django_wp_ai.send_digests"
 INBOUND = "django_wp_ai.process_inbound"
 SWEEP = "django_wp_ai.sweep_jobs"
+INDEXES = "django_wp_ai.keep_indexes"
 #: By name: what is run, and every how many minutes.
 SCHEDULES = {
     TIDY: ("django_wp_ai.tasks.tidy", 10),
@@ -19,6 +20,7 @@ SCHEDULES = {
     DIGESTS: ("django_wp_ai.tasks.send_digests", 60),  # in every time zone a day ends at another hour
     INBOUND: ("django_wp_ai.tasks.process_inbound", 1),
     SWEEP: ("django_wp_ai.tasks.sweep_jobs", 1),
+    INDEXES: ("django_wp_ai.tasks.keep_indexes", 10),
 }
 
 

@@ -17,6 +17,9 @@ from django_wp_ai.jobs import claims
 from django_wp_ai.jobs import retention as job_retention
 from django_wp_ai.models import SpentNonce, StreamSlot
 from django_wp_ai.policy import budget
+from django_wp_ai.rag.extract import cached as extractions
+from django_wp_ai.rag.ingest import retention as rag_retention
+from django_wp_ai.rag.ingest import start_due
 
 #: A stream may run for an hour and no call does for longer; what is pending after two belongs to a process that died.
 ABANDONED_AFTER = timedelta(hours=2)
@@ -49,7 +52,15 @@ def tidy() -> dict[str, int]:
         "anonymised_jobs": jobs.anonymised,
         "events": inbound.forget_old(),
         "callbacks": callback_retention.purge_expired(now),
+        "extractions": extractions.forget_unused(now),
+        "uploads": rag_retention.forget_uploads(now),
+        "passages": rag_retention.forget_unfinished(now),
     }
+
+
+def keep_indexes() -> int:
+    """Move sites to the embedding model that is wanted now, and look through those that are due; how many jobs."""
+    return start_due()
 
 
 def send_alerts() -> int:

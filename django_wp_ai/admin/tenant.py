@@ -24,6 +24,7 @@ from django_wp_ai.admin.pairing import pairing_code
 from django_wp_ai.admin.shown_once import secrets_page
 from django_wp_ai.admin.spend import counted, spend_since, with_month_to_date
 from django_wp_ai.admin.tenant_settings import FIELDSETS, BudgetInline, TenantForm
+from django_wp_ai.admin.try_it import may_try, try_it
 from django_wp_ai.gateway import site_settings
 from django_wp_ai.models import BudgetPeriod, Credential, Tenant
 from django_wp_ai.security.issue import issue_site_keys
@@ -153,10 +154,11 @@ class TenantAdmin(GuardedAdmin[Tenant]):
         return _spend_line(tenant, BudgetPeriod.Kind.MONTH, tenant.budget_month_usd)
 
     def get_urls(self) -> list[URLPattern]:
-        """With the pages that make a credential and a pairing code."""
+        """With the pages that make a credential and a pairing code, and the one that asks the site's content."""
         views: dict[str, Callable[..., Any]] = {
             "make-credential": self.make_credential_view,
             "pairing-code": self.pairing_code_view,
+            "try-it": self.try_it_view,
         }
         own = [
             path(f"<int:tenant_id>/{slug}/", self.admin_site.admin_view(view), name=_page(slug))
@@ -172,6 +174,10 @@ class TenantAdmin(GuardedAdmin[Tenant]):
         """Make a pairing code for one tenant."""
         return pairing_code(self, request, tenant_id)
 
+    def try_it_view(self, request: HttpRequest, tenant_id: int) -> HttpResponseBase:
+        """Ask one tenant's content."""
+        return try_it(self, request, tenant_id)
+
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         """Save, and remark on what is probably not meant so."""
         super().save_model(request, obj, form, change)
@@ -186,6 +192,8 @@ class TenantAdmin(GuardedAdmin[Tenant]):
             if may_make(request):
                 context["make_credential_url"] = reverse(f"{base}:{_page('make-credential')}", args=[tenant.pk])
                 context["pairing_code_url"] = reverse(f"{base}:{_page('pairing-code')}", args=[tenant.pk])
+            if may_try(request):
+                context["try_it_url"] = reverse(f"{base}:{_page('try-it')}", args=[tenant.pk])
             if request.user.has_perm("django_wp_ai.view_usageevent"):
                 usage = reverse(f"{base}:django_wp_ai_usageevent_changelist")
                 context["usage_url"] = f"{usage}?tenant__id__exact={tenant.pk}"

@@ -91,6 +91,10 @@ FIELDSETS = (
             "classes": CLOSED,
         },
     ),
+    (
+        _("Retrieval"),
+        {"fields": ("embedding_model", "content_types"), "classes": CLOSED},
+    ),
 )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
-from django_wp_ai.api import body, edge, idempotency
+from django_wp_ai.api import body, edge, idempotency, uploads
 from django_wp_ai.api.cors import require_origin
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.company import in_company
 from django_wp_ai.datatypes import Principal
 from django_wp_ai.exceptions import Invalid, RateLimited, Unauthenticated
+from django_wp_ai.models import Credential
 from django_wp_ai.policy.anonymous import failed_auth_blocked, note_failed_auth
 from django_wp_ai.security import legacy, stream_tokens
 from django_wp_ai.security.authenticate import count_failure, identifying
@@ -23,39 +24,67 @@ class SiteAuth(AuthBase):
     """Resolves a Principal from whatever proof the request carries; raises, never returns None.
 
     ``stream`` marks the routes on which a one-time stream token counts, ``repeatable`` those that know by themselves
-    what comes again, ``bodiless`` those that say it all with their address. The body is parsed here, after the proof,
+    what comes again, ``bodiless`` those that say it all with their address, ``upload`` those that take a form with a
+    file too. The body is parsed here, after the proof,
     so that nobody unknown makes us work on it; and a call that was answered already goes no further than this.
     """
 
     openapi_type: str = "http"
     openapi_scheme: str = "bearer"
 
-    def __init__(self, *, stream: bool = False, repeatable: bool = False, bodiless: bool = False) -> None:
+    def __init__(
+        self, *, stream: bool = False, repeatable: bool = False, bodiless: bool = False, upload: bool = False
+    ) -> None:
         self.stream = stream
         self.repeatable = repeatable
         self.bodiless = bodiless
+        self.upload = upload
         super().__init__()
 
     async def __call__(self, request: HttpRequest) -> Principal:
         """Ninja's hook."""
-        envelope = edge.envelope(request, is_stream=self.stream, is_repeatable=self.repeatable)
+        has_upload = self.upload and uploads.is_form(request)
+        if has_upload and not _is_signed(request):
+            await _prove(_bodiless(request))  # nobody unknown sends us a file
+        envelope = edge.envelope(request, is_stream=self.stream, is_repeatable=self.repeatable, has_upload=has_upload)
         principal = await _prove(envelope)
         if principal.method == stream_tokens.METHOD:
             require_origin(request, principal)
         if request.method in BODY_METHODS:
-            sent = edge.read_body(request)
+            await self._read(request, principal, has_upload=has_upload)
+        return principal
+
+    async def _read(self, request: HttpRequest, principal: Principal, *, has_upload: bool) -> None:
+        sent = edge.read_body(request)
+        if has_upload:
+            parsed, upload = await in_thread(uploads.read_form, request, sent)
+            request.wp_ai_upload = upload  # type: ignore[attr-defined]  # for the view
+        else:
             if sent or not self.bodiless:
                 body.check_media_type(request)
             parsed = {} if self.bodiless and not sent else body.parse(sent)
-            if principal.method in legacy.PROFILES and isinstance(parsed, dict):
-                for name in legacy.BODY_FIELDS:  # they belong to the proof, not to the call
-                    parsed.pop(name, None)
-            if request.method == "POST":
-                await idempotency.begin(request, principal, parsed)
-            if self.bodiless and parsed != {}:
-                raise Invalid("This call says it all with its address. Send no body, or an empty object.")
-            request.wp_ai_json = parsed  # type: ignore[attr-defined]  # for the parser
-        return principal
+        if principal.method in legacy.PROFILES and isinstance(parsed, dict):
+            for name in legacy.BODY_FIELDS:  # they belong to the proof, not to the call
+                parsed.pop(name, None)
+        if request.method == "POST":
+            known = uploads.named(parsed, request.wp_ai_upload) if has_upload else parsed  # type: ignore[attr-defined]
+            await idempotency.begin(request, principal, known)
+            if has_upload:
+                parsed = {name: value for name, value in known.items() if name != uploads.FILE}
+        if self.bodiless and parsed != {}:
+            raise Invalid("This call says it all with its address. Send no body, or an empty object.")
+        request.wp_ai_json = parsed  # type: ignore[attr-defined]  # for the parser
+
+
+def _is_signed(request: HttpRequest) -> bool:
+    """Whether the proof is over the body, so that it can't be checked without it."""
+    names = (name.lower() for name in request.headers)
+    return any(name == "signature" or name in legacy.HEADERS for name in names)
+
+
+def _bodiless(request: HttpRequest) -> Envelope:
+    """The request without its body, as far as a key or a token proves it."""
+    return edge.envelope(request, is_stream=False, has_body=False)
 
 
 async def _prove(envelope: Envelope) -> Principal:
@@ -81,7 +110,15 @@ def _note_failure(ip: str, error: Unauthenticated) -> None:
 site = SiteAuth()
 site_without_body = SiteAuth(bodiless=True)
 site_event = SiteAuth(repeatable=True)
+site_with_upload = SiteAuth(upload=True)
 site_or_stream_token = SiteAuth(stream=True)
+
+
+def credential_of(request: HttpRequest) -> Credential:
+    """What the caller's proof was made with."""
+    credential = principal_of(request).credential
+    assert credential is not None  # only work of the operator's own has none, and that comes by no request
+    return credential
 
 
 def principal_of(request: HttpRequest) -> Principal:

@@ -13,9 +13,9 @@ from django_wp_ai.conf import settings
 from django_wp_ai.exceptions import Invalid, TooLarge, UnsupportedMedia
 
 
-def read(request: HttpRequest) -> bytes:
+def read(request: HttpRequest, *, limit: int | None = None) -> bytes:
     """The whole body; raises TooLarge before more than the limit is held, UnsupportedMedia for an encoded one."""
-    limit = settings.max_body_bytes
+    limit = settings.max_body_bytes if limit is None else limit
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if not declared.isascii() or not declared.isdigit():
         raise Invalid("Content-Length is not a number.")

@@ -13,15 +13,18 @@ from ninja.parser import Parser
 from django_wp_ai import __version__
 from django_wp_ai.api import edge, errors, idempotency
 from django_wp_ai.api.routers import (
+    answers,
     callbacks,
     chat,
     compatible,
+    documents,
     embeddings,
     end_users,
     health,
     infer,
     jobs,
     pairing,
+    search,
     usage,
     webhooks,
 )
@@ -63,12 +66,16 @@ def build() -> NinjaAPI:
     api.add_router("v1", infer.router)
     api.add_router("v1", compatible.router)
     api.add_router("v1", embeddings.router)
+    api.add_router("v1", search.router)
+    api.add_router("v1", answers.router)
     api.add_router("v1", jobs.router)
     api.add_router("v1", callbacks.router)
+    api.add_router("v1", documents.router)
     api.add_router("v1", usage.router)
     api.add_router("v1", end_users.router)
     api.add_router("v1", pairing.router)
     api.add_router("webhooks", webhooks.router)
+    api.add_router("webhooks", documents.hooks)
     api.add_router("health", health.router)
     api.add_exception_handler(WpAiError, _on_error)
     api.add_exception_handler(ValidationError, _on_validation_error)

@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from django_wp_ai.api import body, errors, idempotency
 from django_wp_ai.api.cors import allow_origin
+from django_wp_ai.conf import settings
 from django_wp_ai.exceptions import Invalid, NotFound, WpAiError
 from django_wp_ai.security.client_ip import client_ip
 from django_wp_ai.security.envelope import Envelope
@@ -29,6 +30,8 @@ logger = logging.getLogger("django_wp_ai.api")
 View = Callable[..., HttpResponseBase]
 AsyncView = Callable[..., Awaitable[HttpResponseBase]]
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+#: What the form around a file may have: its other fields, and what parts them.
+FORM_BYTES = 256 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
@@ -42,14 +45,24 @@ def request_id(request: HttpRequest) -> str:
     return known
 
 
-def envelope(request: HttpRequest, *, is_stream: bool, is_repeatable: bool = False) -> Envelope:
-    """The request as signatures see it; reads the body once."""
+def envelope(
+    request: HttpRequest,
+    *,
+    is_stream: bool,
+    is_repeatable: bool = False,
+    has_upload: bool = False,
+    has_body: bool = True,
+) -> Envelope:
+    """The request as signatures see it; reads the body once, which may be as large as a file with ``has_upload``.
+
+    Without ``has_body`` it is left unread.
+    """
     return Envelope(
         method=request.method or "",
         path=_raw_path(request),
         query=request.META.get("QUERY_STRING", ""),
         headers=_headers(request),
-        body=read_body(request),
+        body=read_body(request, has_upload=has_upload) if has_body else b"",
         ip=client_ip(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")),
         token=request.GET.get("token", "") if is_stream and request.method == "GET" else "",
         is_stream=is_stream,
@@ -64,10 +77,11 @@ def _headers(request: HttpRequest) -> dict[str, str]:
     return named | {name: request.META[key] for name, key in unprefixed if key in request.META}
 
 
-def read_body(request: HttpRequest) -> bytes:
+def read_body(request: HttpRequest, *, has_upload: bool = False) -> bytes:
     """The body's bytes, read once and bounded; ``request.body`` gives the same from then on."""
     if not getattr(request, "wp_ai_body_read", False):
-        request._body = body.read(request)  # what request.body returns
+        limit = settings.max_upload_bytes + FORM_BYTES if has_upload else None
+        request._body = body.read(request, limit=limit)  # what request.body returns
         request.wp_ai_body_read = True  # type: ignore[attr-defined]  # it can be read once only
     return request.body
 

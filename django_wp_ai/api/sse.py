@@ -32,6 +32,16 @@ def event(data: Any, *, name: str = "") -> bytes:
     return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
 
 
+class Deltas(Protocol):
+    """What a body reads: deltas to their end."""
+
+    async def next(self, *, timeout_s: float | None = None) -> Delta | None:
+        """The next delta, None at the end; raises TimeoutError after silence and what broke the stream."""
+
+    def leave(self) -> None:
+        """The reader is gone (or done)."""
+
+
 class Framing(Protocol):
     """How a family writes one stream."""
 
@@ -51,7 +61,7 @@ class Framing(Protocol):
 class EventStream(StreamBody):
     """The body: framed deltas, a comment in long silence. ``close`` tells the stream that the client is gone."""
 
-    def __init__(self, stream: DeltaStream, framing: Framing) -> None:
+    def __init__(self, stream: Deltas, framing: Framing) -> None:
         self._stream = stream
         self._framing = framing
         self._events = self._framed()

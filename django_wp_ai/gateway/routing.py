@@ -44,11 +44,44 @@ def candidates(principal: Principal, *, model: str, provider: str = "") -> tuple
     return permitted
 
 
+def embedding_target(tenant: Tenant, wanted: str) -> Target:
+    """The one target whose vectors stand in an index; raises ModelNotAllowed for what can't make them for this site.
+
+    Without ``wanted`` it is the first provider's that certainly embeds. An alias stands for its first target: vectors
+    of two models can't be compared, so nothing takes turns here.
+    """
+    found = _first(tenant, wanted) if wanted else _first_that_embeds(tenant)
+    if found is None:
+        known = f"The model {wanted} is not known here" if wanted else "No configured provider makes embeddings"
+        raise ModelNotAllowed(f"{known}; an embedding model is needed.", param="model")
+    if not found.provider.may_embed(found.model):
+        raise ModelNotAllowed(f"{found.name} makes no embeddings.", param="model")
+    if not _is_open(tenant, wanted, found):
+        raise ModelNotAllowed(f"This site may not use {found.name}, which would make its embeddings.", param="model")
+    return found
+
+
+def _first(tenant: Tenant, wanted: str) -> Target | None:
+    for aliases in (tenant.model_aliases, settings.model_aliases):
+        if wanted in aliases:
+            return next(_alias_targets(aliases[wanted], draws=False), None)
+    return next(iter(_find(tenant, wanted, "")), None)
+
+
+def _first_that_embeds(tenant: Tenant) -> Target | None:
+    named = ((provider, provider.default_embedding_model) for provider in providers().values())
+    targets = (Target(provider, model) for provider, model in named if model)
+    return next((target for target in targets if _is_open(tenant, "", target)), None)
+
+
 def _may_ask(principal: Principal, asked: str, target: Target) -> bool:
-    if matches(principal.tenant.denied_models, asked, target):
-        return False
-    lists = (principal.tenant.allowed_models, principal.models)
-    return all(not allowed or matches(allowed, asked, target) for allowed in lists)
+    allowed = principal.models
+    return _is_open(principal.tenant, asked, target) and (not allowed or matches(allowed, asked, target))
+
+
+def _is_open(tenant: Tenant, asked: str, target: Target) -> bool:
+    allowed = tenant.allowed_models
+    return not matches(tenant.denied_models, asked, target) and (not allowed or matches(allowed, asked, target))
 
 
 def matches(entries: Iterable[str], asked: str, target: Target) -> bool:
@@ -86,11 +119,14 @@ def _served_by(provider: Provider, model: str) -> Target | None:
     return Target(provider, model) if model and provider.serves(model) else None
 
 
-def _alias_targets(alias: Any) -> Iterator[Target]:
-    """Targets of an alias that are served; neighbours with a weight take turns, the others keep their place."""
+def _alias_targets(alias: Any, *, draws: bool = True) -> Iterator[Target]:
+    """Targets of an alias that are served; neighbours with a weight take turns, the others keep their place.
+
+    Without ``draws`` all keep it.
+    """
     entries = [] if alias is None else alias if isinstance(alias, (list, tuple)) else [alias]
     for weighted, run in groupby(entries, key=lambda entry: isinstance(entry, Mapping) and "weight" in entry):
-        for entry in _drawn(run) if weighted else run:
+        for entry in _drawn(run) if weighted and draws else run:
             prefix, _, model = str(entry["target"] if isinstance(entry, Mapping) else entry).partition(":")
             if prefix in providers() and (target := _served_by(providers()[prefix], model)):
                 yield target

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 def opening(call: Call, now: datetime) -> dict[str, Any]:
     """What a row says from its beginning; provider and model only until the row is settled."""
     admitted, origin, target = call.admitted, call.origin, call.target
+    credential = admitted.principal.credential
     return {
         "call_id": call.id,
         "tenant_id": call.tenant.pk,
-        "credential_id": admitted.principal.credential.pk,
+        "credential_id": credential and credential.pk,
         "route": origin.route,
         "provider": target.provider.name,
         "model": target.model[:128],

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import ChatRequest, EmbeddingRequest, FinishReason, Principal, ToolCall, Usage
@@ -17,7 +17,7 @@ from django_wp_ai.gateway.origin import Origin
 from django_wp_ai.gateway.tools.loop import complete_with_tools
 from django_wp_ai.jobs import batches, standing, steps
 from django_wp_ai.jobs.batches import Child
-from django_wp_ai.jobs.held import Claim
+from django_wp_ai.jobs.held import Claim, lock_held, one_transaction
 from django_wp_ai.jobs.interrupts import LeaseLost, Waiting
 from django_wp_ai.jobs.new import NewJob
 from django_wp_ai.jobs.outage import outlast
@@ -26,6 +26,8 @@ from django_wp_ai.models import Tenant
 __all__ = ["Child", "JobContext", "JobFailed", "LeaseLost", "NewJob", "StepAnswer", "Waiting"]
 
 ROUTE = "jobs"
+
+T = TypeVar("T")
 
 
 class JobFailed(WpAiError):
@@ -103,6 +105,18 @@ class JobContext:
             raise LeaseLost
         return result
 
+    async def commit(self, change: Callable[[], T]) -> T:
+        """What blocking ``change`` gives, which is done in one transaction that ends before the job is another's.
+
+        What it writes may have been paid for, so a database that is away is waited for: ``change`` may be run again.
+        """
+        return await outlast("write what a job has made", self._committed, change)
+
+    async def ask_for_vectors(self, request: EmbeddingRequest) -> embeddings.Embedded:
+        """Vectors and the settled call, for a ``step`` whose kind keeps the vectors itself."""
+        request = replace(request, end_user=self.end_user, plugin=request.plugin or self._plugin)
+        return await embeddings.embed(self.principal, request, self._origin())
+
     async def discard(self, *names: str) -> None:
         """Forget steps whose results are of no use, before failing: a retry of the job does them anew."""
         if not await in_thread(steps.discard, self._claim, names):
@@ -156,9 +170,14 @@ class JobContext:
             "conversation_id": history.conversation_id if history else "",
         }
 
+    def _committed(self, change: Callable[[], T]) -> T:
+        with one_transaction():
+            if lock_held(self._claim) is None:
+                raise LeaseLost
+            return change()
+
     async def _embed(self, request: EmbeddingRequest) -> list[list[float]]:
-        request = replace(request, end_user=self.end_user, plugin=request.plugin or self._plugin)
-        embedded = await embeddings.embed(self.principal, request, self._origin())
+        embedded = await self.ask_for_vectors(request)
         return [list(vector) for vector in embedded.result.vectors]
 
     @property

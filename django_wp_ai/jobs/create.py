@@ -34,15 +34,17 @@ class Created:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-def create(principal: Principal, new: NewJob) -> Created:
+def create(principal: Principal, new: NewJob, *, scope: str = "jobs") -> Created:
     """Write a job, or find the one that this call has made before.
 
     That one bears the same idempotency key, or has the same input within ``JOB_DEDUPE_S``. Raises Forbidden without
-    the scope ``jobs``; Invalid, with fields, for what breaks a rule, and for a key that belongs to another call;
+    the ``scope``; Invalid, with fields, for what breaks a rule, and for a key that belongs to another call;
     RateLimited, also while too many jobs of the site wait. A refused call uses nothing up.
     """
-    require_scope(principal, "jobs")
+    require_scope(principal, scope)
     job = row_of(principal, new)
+    if principal.credential is None or principal.method == limits.JOB:  # nobody outside, or counted when it began
+        return _write_uncounted(job)
     taken: list[limits.RateDecision] = []
     may_be_known = bool(job.idempotency_key or settings.job_dedupe_s)
     try:
@@ -68,6 +70,16 @@ def _write(job: Job, taken: list[limits.RateDecision]) -> Created:
     is_due = isinstance(job.run_after, Now)
     inserting.insert(job)
     return _written(job, taken, is_due=is_due)
+
+
+def _write_uncounted(job: Job) -> Created:
+    """Work of the operator, or of a job: it has no key, and takes nothing of the site's limits."""
+    room.require(job.tenant)
+    is_due = isinstance(job.run_after, Now)
+    inserting.insert(job)
+    if is_due:
+        wake(job.pk)
+    return Created(job, is_new=True)
 
 
 def _write_first(job: Job, taken: list[limits.RateDecision]) -> Created:

@@ -13,6 +13,7 @@ from django_wp_ai.callbacks import profiles
 from django_wp_ai.datatypes import Principal
 from django_wp_ai.jobs import inputs, payload, registry
 from django_wp_ai.jobs.held import created_now
+from django_wp_ai.jobs.standing import OPERATOR
 from django_wp_ai.models import Job, Tenant
 from django_wp_ai.policy.limits import STREAM_TOKEN
 from django_wp_ai.security import outbound
@@ -23,7 +24,10 @@ PRIORITIES = range(-100, 101)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """What a site asks for. Without a ``callback_url`` the tenant's own is told."""
+    """What a site asks for. Without a ``callback_url`` the tenant's own is told, unless the job ``is_silent``.
+
+    ``is_internal`` is what this app creates itself: kinds that no site may name.
+    """
 
     kind: str
     input: Any
@@ -37,11 +41,14 @@ class NewJob:
     request_id: str = ""
     plugin: str = ""
     end_user: str = ""
+    is_silent: bool = False
+    is_internal: bool = False
 
 
 def row_of(principal: Principal, new: NewJob) -> Job:
     """The row, not saved; raises Invalid for what breaks a rule."""
-    tenant, url = principal.tenant, new.callback_url or principal.tenant.callback_url
+    tenant = principal.tenant
+    url = new.callback_url or ("" if new.is_silent else tenant.callback_url)
     job = work_of(tenant, new)
     job.credential = principal.credential
     job.end_user = end_user_of(principal, new)
@@ -52,6 +59,8 @@ def row_of(principal: Principal, new: NewJob) -> Job:
         "method": principal.method,
         "plugin": new.plugin[:128],
     }
+    if principal.credential is None:
+        job.caller[OPERATOR] = True
     job.request_id = new.request_id[:128]
     job.idempotency_key = new.idempotency_key or None
     job.callback_url = url
@@ -67,7 +76,7 @@ def row_of(principal: Principal, new: NewJob) -> Job:
 
 def work_of(tenant: Tenant, new: NewJob, *, field: str = "") -> Job:
     """What every job has, also a child of a batch: its kind and checked input."""
-    kind = registry.kind(new.kind)
+    kind = registry.kind(new.kind) if new.is_internal else registry.offered(new.kind)
     inputs.parse(kind, new.input, field=f"{field}input")
     if not isinstance(new.metadata, dict):
         raise inputs.invalid(f"{field}metadata", "An object.")

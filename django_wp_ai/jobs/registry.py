@@ -17,17 +17,23 @@ from django_wp_ai.exceptions import Invalid
 
 if TYPE_CHECKING:
     from django_wp_ai.jobs.context import JobContext
+    from django_wp_ai.models import Job
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 InputT = TypeVar("InputT", bound=BaseModel)
 OutputT = TypeVar("OutputT", bound=BaseModel)
 Run = Callable[["JobContext", Any], Awaitable[BaseModel]]
+OnFailure = Callable[["Job", str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """How one kind is checked, run and bounded. None stands for the setting's value."""
+    """How one kind is checked, run and bounded. None stands for the setting's value.
+
+    One that ``is_internal`` can't be asked for by sites. ``on_failure`` gets the job, a code and a message, in the
+    transaction that ends it as failed or cancelled.
+    """
 
     name: str
     input: type[BaseModel]
@@ -35,6 +41,8 @@ class JobKind:
     run: Run
     deadline: int | None = None
     attempts: int | None = None
+    is_internal: bool = False
+    on_failure: OnFailure | None = None
 
     @property
     def deadline_s(self) -> int:
@@ -57,6 +65,8 @@ def job_kind(
     output: type[OutputT],
     deadline_s: int | None = None,
     max_attempts: int | None = None,
+    is_internal: bool = False,
+    on_failure: OnFailure | None = None,
 ) -> Callable[[Callable[[JobContext, InputT], Awaitable[OutputT]]], Callable[[JobContext, InputT], Awaitable[OutputT]]]:
     """Register an ``async def run(context, input) -> output`` as the kind ``name``.
 
@@ -74,7 +84,7 @@ def job_kind(
         known = _kinds.get(name)
         if known is not None and known.run is not run:
             raise ImproperlyConfigured(f"There are two job kinds named {name!r}.")
-        _kinds[name] = JobKind(name, input, output, run, deadline_s, max_attempts)
+        _kinds[name] = JobKind(name, input, output, run, deadline_s, max_attempts, is_internal, on_failure)
         return run
 
     return register
@@ -86,9 +96,22 @@ def kinds() -> Mapping[str, JobKind]:
 
 
 def kind(name: str) -> JobKind:
-    """One kind; raises Invalid with the names there are."""
+    """One kind, whoever may ask for it; raises Invalid with the names that sites may use."""
     found = _kinds.get(name)
     if found is None:
-        message = f"There is no such kind; known: {', '.join(sorted(_kinds))}."
-        raise Invalid(message, errors=[{"field": "kind", "message": message}], param="kind")
+        raise _unknown()
     return found
+
+
+def offered(name: str) -> JobKind:
+    """One kind that a site may ask for; raises Invalid with the names there are."""
+    found = _kinds.get(name)
+    if found is None or found.is_internal:
+        raise _unknown()
+    return found
+
+
+def _unknown() -> Invalid:
+    known = ", ".join(sorted(name for name, kind in _kinds.items() if not kind.is_internal))
+    message = f"There is no such kind; known: {known}."
+    return Invalid(message, errors=[{"field": "kind", "message": message}], param="kind")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from django_wp_ai.datatypes import Principal
 from django_wp_ai.exceptions import Forbidden
-from django_wp_ai.models import Credential, Job
+from django_wp_ai.models import Credential, Job, Tenant
 from django_wp_ai.policy.limits import JOB
 
 #: The scope ``jobs`` allows a job its own calls.
 SCOPES = frozenset({"chat", "embeddings"})
 
 
+#: In ``Job.caller`` of work that the operator began: no credential stands behind it that could be revoked.
+OPERATOR = "operator"
+
+
 def principal_of(job: Job) -> Principal:
     """The job's principal, from its row with ``tenant`` and ``credential``; raises Forbidden."""
-    credential = _standing(job.credential)
+    credential = None if job.caller.get(OPERATOR) else _standing(job.credential)
     if not job.tenant.is_active:
         raise Forbidden("The site of this job is not active.")
     return Principal(
@@ -29,10 +33,14 @@ def principal_of(job: Job) -> Principal:
 
 def require_standing(job: Job) -> None:
     """Blocking: raise Forbidden where the credential or the site was taken out of use meanwhile."""
-    found = None
-    if job.credential_id is not None:
-        found = Credential.objects.select_related("tenant").filter(pk=job.credential_id).first()
-    if not _standing(found).tenant.is_active:
+    if job.caller.get(OPERATOR):
+        tenant = Tenant.objects.get(pk=job.tenant_id)
+    else:
+        found = None
+        if job.credential_id is not None:
+            found = Credential.objects.select_related("tenant").filter(pk=job.credential_id).first()
+        tenant = _standing(found).tenant
+    if not tenant.is_active:
         raise Forbidden("The site of this job is not active.")
 
 

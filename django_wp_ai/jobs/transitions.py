@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from django_wp_ai.callbacks import outbox
 from django_wp_ai.conf import settings
-from django_wp_ai.jobs import usage
+from django_wp_ai.jobs import registry, usage
 from django_wp_ai.jobs.held import lock
 from django_wp_ai.jobs.timeline import with_attempt
 from django_wp_ai.jobs.waking import wake
@@ -50,6 +50,8 @@ def end(
     if result_sealed is not None:
         changes |= {"result_sealed": result_sealed, "progress": 100}
     _write(job, changes)
+    if status != Job.Status.SUCCEEDED:
+        _tell_kind(job, changes["error_code"], changes["error_message"])
     tell(job, has_callback=bool(job.callback_url), parent_id=job.parent_id)
 
 
@@ -59,6 +61,13 @@ def tell(job: Job, *, has_callback: bool, parent_id: uuid.UUID | None) -> None:
         outbox.job_ended(job)
     if parent_id is not None:
         count_down(parent_id, 1)
+
+
+def _tell_kind(job: Job, code: str, message: str) -> None:
+    """What a kind itself keeps of its work must not say that it goes on."""
+    kind = registry.kinds().get(job.kind)
+    if kind is not None and kind.on_failure is not None:
+        kind.on_failure(job, code, message)
 
 
 def queue_again(job: Job, at: datetime, *, outcome: str, code: str = "", wait_s: float = 0.0, counts: bool) -> None:

@@ -5,7 +5,7 @@ from django_wp_ai.models.budget import Budget, BudgetAlert, BudgetPeriod
 from django_wp_ai.models.callback import Callback, CallbackAttempt, CallbackEndpoint
 from django_wp_ai.models.conversation import Conversation, Turn
 from django_wp_ai.models.credential import Credential
-from django_wp_ai.models.document import Chunk, Document
+from django_wp_ai.models.document import Chunk, Document, DocumentText, DocumentUpload, Extraction, SiteIndex
 from django_wp_ai.models.idempotency import IdempotentReply
 from django_wp_ai.models.inbound import InboundEvent
 from django_wp_ai.models.job import Job, JobStep
@@ -28,6 +28,9 @@ __all__ = [
     "Conversation",
     "Credential",
     "Document",
+    "DocumentText",
+    "DocumentUpload",
+    "Extraction",
     "IdempotentReply",
     "InboundEvent",
     "Job",
@@ -35,6 +38,7 @@ __all__ = [
     "PairingCode",
     "PromptTemplate",
     "RateWindow",
+    "SiteIndex",
     "SpentNonce",
     "StreamSlot",
     "Tenant",

@@ -14,6 +14,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from django_wp_ai.models.retrieval_policy import RetrievalPolicy
 from django_wp_ai.models.site_policy import (
     AnswerPolicy,
     ContentPolicy,
@@ -79,7 +80,7 @@ def validate_timezone(value: str) -> None:
         raise ValidationError(_("%(name)s is not a time zone."), params={"name": value}, code="timezone")
 
 
-class Tenant(RatePolicy, MoneyPolicy, ModelPolicy, AnswerPolicy, JobPolicy, ContentPolicy):
+class Tenant(RatePolicy, MoneyPolicy, ModelPolicy, AnswerPolicy, JobPolicy, ContentPolicy, RetrievalPolicy):
     """One site, and what an operator sets for it."""
 
     slug = models.SlugField(_("slug"), max_length=64, unique=True)

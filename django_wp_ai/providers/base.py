@@ -65,6 +65,9 @@ class Provider(ABC):
     supports_moderation: bool = False
     supports_n: ClassVar[bool] = False
     supports_penalties: ClassVar[bool] = False
+    #: Globs of models that certainly make embeddings, and of those that certainly don't; of others nobody knows.
+    embedding_models: ClassVar[tuple[str, ...]] = ("*embed*",)
+    other_models: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str, config: Mapping[str, Any]) -> None:
         """``config`` is the host's dict for this provider; raises ImproperlyConfigured for what it can't mean."""
@@ -89,6 +92,17 @@ class Provider(ABC):
     def serves(self, model: str) -> bool:
         """Whether calls for ``model`` may be sent here; entries may be globs."""
         return any(fnmatchcase(model, entry) for entry in self.models)
+
+    def may_embed(self, model: str) -> bool:
+        """Whether ``model`` is served here and may make embeddings, as far as its name tells."""
+        return self.supports_embeddings and self.serves(model) and not _is_among(model, self.other_models)
+
+    @property
+    def default_embedding_model(self) -> str:
+        """The first listed model that certainly makes embeddings; empty where there is none."""
+        if not self.supports_embeddings:
+            return ""
+        return next((model for model in self.listed_models() if _is_among(model, self.embedding_models)), "")
 
     def capabilities(self) -> dict[str, bool]:
         """Flags by name, for ``v1/models`` and for refusing early."""
@@ -174,3 +188,7 @@ class Provider(ABC):
 
     async def aclose(self) -> None:  # noqa: B027 - a hook: most providers hold nothing
         """Release the connections of the running loop."""
+
+
+def _is_among(model: str, globs: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(model.lower(), entry) for entry in globs)

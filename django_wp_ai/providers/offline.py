@@ -26,12 +26,12 @@ from django_wp_ai.datatypes import (
     Usage,
 )
 from django_wp_ai.exceptions import ProviderRefused
-from django_wp_ai.providers import feature_hashing, words
+from django_wp_ai.providers import feature_hashing, numbered, words
 from django_wp_ai.providers.base import EmbeddingResult, Provider
 from django_wp_ai.providers.conforming import fill
 
 CHAT_MODEL = "offline-extractive"
-EMBEDDING_MODEL = "offline-hash"
+EMBEDDING_MODEL = f"offline-hash-{feature_hashing.VERSION}"
 NOTICE = "Extractive answer (offline provider, no language model):"
 NOTHING_FOUND = (
     "This is the offline provider: it has no language model and answers only with sentences from the text it is given. "
@@ -62,6 +62,8 @@ class OfflineProvider(Provider):
     supports_json_schema = True
     supports_embeddings = True
     supports_n = True
+    embedding_models = (EMBEDDING_MODEL,)
+    other_models = (CHAT_MODEL,)
 
     def __init__(self, name: str, config: Mapping[str, Any]) -> None:
         super().__init__(name, config)
@@ -93,7 +95,7 @@ class OfflineProvider(Provider):
         yield Delta(usage=self._usage(request, tokens), model=model)
 
     async def embed(self, texts: Sequence[str], *, model: str, dimensions: int | None = None) -> EmbeddingResult:
-        """Hashed words and letters as vectors of 384 (or ``dimensions``) numbers."""
+        """Hashed words and letters as vectors of 2,048 (or ``dimensions``) numbers."""
         if model != EMBEDDING_MODEL:
             raise ProviderRefused(f"The offline provider's model for embeddings is {EMBEDDING_MODEL}.")
         size = feature_hashing.DIMENSIONS if dimensions is None else dimensions
@@ -143,7 +145,9 @@ def _compose(request: ChatRequest) -> tuple[str, tuple[ToolCall, ...]]:
         given = "\n".join([*(message.text for message in results), *(fenced[:1] or users)])
         glosses = dict(_GLOSS.findall(_told(request.messages, "")))
         return json.dumps(fill(wished.schema or {}, given, glosses), ensure_ascii=False), ()
-    if fenced and not results and not _question(words.sentences(_FENCED.sub("\n", question))):
+    if numbered.is_numbered(question) and not results:
+        answer = _cited(question)
+    elif fenced and not results and not _question(words.sentences(_FENCED.sub("\n", question))):
         answer = _summary("\n".join(fenced), _told(request.messages, question))
     elif results:
         answer = f"{NOTICE} the tool returned: {' '.join(message.text for message in results).strip()}"
@@ -186,6 +190,15 @@ def _summary(text: str, told: str) -> str:
     if not chosen:
         return NOTHING_FOUND
     return "\n".join([NOTICE, *(f"- {each}" for each in chosen)]) if "“- ”" in told else " ".join([NOTICE, *chosen])
+
+
+def _cited(text: str) -> str:
+    """Sentences of numbered texts that answer what stands around them, each with its number."""
+    around = words.sentences(numbered.around(text))
+    asked = _question(around)
+    wanted = asked.words if asked else tuple(word for sentence in around for word in sentence.words)
+    chosen = words.relevant(wanted, list(numbered.sentences(text)), limit=MAX_SENTENCES)
+    return " ".join([NOTICE, *(f"{each.text} [{each.marker}]" for each in chosen)]) if chosen else NOTHING_FOUND
 
 
 def _extract(messages: Sequence[Message], position: int | None) -> str:

@@ -66,6 +66,7 @@ class OpenAIProvider(HostedProvider[openai.AsyncOpenAI]):
     supports_embeddings = True
     supports_n = True
     supports_penalties = True
+    other_models = ("gpt-*", "chatgpt-*", "o[134]*")
 
     def __init__(self, name: str, config: Mapping[str, Any]) -> None:
         super().__init__(name, config)

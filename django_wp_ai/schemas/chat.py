@@ -34,7 +34,7 @@ AnyToolIn = Annotated[
 ]
 
 
-def _conversation(given: str | None) -> str:
+def conversation(given: str | None) -> str:
     """The conversation to go on with; a new one gets its id here, so that all steps of a call have the same."""
     if given is None:
         return ""
@@ -102,7 +102,7 @@ class ChatFields(Strict):
             response_format=self.response_format.to_format() if self.response_format else None,
             end_user=metadata.end_user,
             plugin=metadata.plugin,
-            conversation_id=_conversation(self.conversation_id),
+            conversation_id=conversation(self.conversation_id),
             prompt_template=self.prompt_template,
             variables=self.variables,
             language=self.language,

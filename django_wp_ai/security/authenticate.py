@@ -42,7 +42,8 @@ def count_failure(error: Unauthenticated) -> None:
 def identifying(envelope: Envelope) -> Steps[Principal]:
     """As ``authenticate`` in steps, but a failure leaves no trace."""
     principal = yield from _resolving(envelope)
-    principal.credential.touch()
+    if principal.credential is not None:
+        principal.credential.touch()
     return principal
 
 

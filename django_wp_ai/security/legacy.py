@@ -128,6 +128,10 @@ PROFILES = {
 }
 
 
+#: Where their signatures stand.
+HEADERS = frozenset(profile.header for profile in PROFILES.values())
+
+
 def detect(envelope: Envelope) -> Profile | None:
     """The profile whose headers the request carries."""
     headers = envelope.headers

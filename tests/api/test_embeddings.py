@@ -151,7 +151,7 @@ def test_openais_sdk_embeds_with_nothing_changed(sdk: openai.OpenAI) -> None:
     assert found.usage.prompt_tokens == 4
     plain = sdk.embeddings.create(model=SMALL, input="red apple", encoding_format="float", dimensions=1536)
     assert plain.data[0].embedding == pytest.approx(found.data[0].embedding)
-    offline = sdk.embeddings.create(model="offline-hash", input="red apple")
-    assert len(offline.data[0].embedding) == 384
+    offline = sdk.embeddings.create(model="offline-hash-2", input="red apple")
+    assert len(offline.data[0].embedding) == 2048
     with pytest.raises(openai.UnprocessableEntityError):
         sdk.embeddings.create(model=SMALL, input=[[1, 2, 3]])

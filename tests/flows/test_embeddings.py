@@ -143,5 +143,5 @@ def test_a_denied_term_is_no_text_to_embed_either(street: Street, vendor: Runnin
 
 
 def test_the_offline_provider_embeds_without_a_price(street: Street) -> None:
-    done = ask(street, "apple", model="offline-hash")
-    assert (len(done.result.vectors[0]), done.call.cost_usd) == (384, 0)
+    done = ask(street, "apple", model="offline-hash-2")
+    assert (len(done.result.vectors[0]), done.call.cost_usd) == (2048, 0)

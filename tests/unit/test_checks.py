@@ -11,6 +11,7 @@ from django.core import checks
 from django.core.management import call_command
 
 from django_wp_ai.checks import TAG, check
+from django_wp_ai.rag.extract import installed
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 RIGHT = {"ENCRYPTION_KEYS": [KEY], "RAG": False}
@@ -106,6 +107,17 @@ def test_retrieval_without_postgresql_is_found(settings: Any) -> None:
     assert ("W003" in found()) is (connection.vendor != "postgresql")
 
 
+def test_libraries_and_programs_that_documents_need_are_missed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DJANGO_WP_AI = {**RIGHT, "RAG": True}
+    assert {"W013", "I003"} & set(found()) == set()
+    monkeypatch.setattr(installed, "LIBRARIES", ("lxml", "no_such_library"))
+    settings.DJANGO_WP_AI = {**RIGHT, "RAG": True, "OCR_COMMAND": "no-such-program"}
+    assert "no_such_library." in found()["W013"][0].msg
+    assert "Tesseract" in str(found()["I003"][0].hint)
+    settings.DJANGO_WP_AI = {**RIGHT, "OCR_COMMAND": "no-such-program"}
+    assert set(found()) == {"I001"}
+
+
 @pytest.mark.parametrize("name", ["CORS_ALLOW_ALL_ORIGINS", "CORS_ORIGIN_ALLOW_ALL"])
 def test_cors_for_everybody_is_found(settings: Any, name: str) -> None:
     setattr(settings, name, True)
@@ -122,6 +134,24 @@ def test_a_revocation_that_takes_more_than_a_second_is_found(settings: Any, seco
 def test_with_ninja_installed_nothing_is_said_of_its_assets(settings: Any) -> None:
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "ninja"]
     assert not found()
+
+
+@pytest.mark.parametrize("model", ["nobody:x", "offline:offline-extractive", "unknown", "offline:other"])
+def test_an_embedding_model_that_makes_no_embeddings_is_found(settings: Any, model: str) -> None:
+    settings.DJANGO_WP_AI = {**RIGHT, "RAG": True, "EMBEDDING_MODEL": model}
+    assert "E006" in found()
+
+
+@pytest.mark.parametrize("model", ["", "offline:offline-hash-2", "offline-hash-2", "vectors"])
+def test_an_embedding_model_that_makes_them_is_not_remarked_on(settings: Any, model: str) -> None:
+    aliases = {"vectors": "offline:offline-hash-2"}
+    settings.DJANGO_WP_AI = {**RIGHT, "RAG": True, "EMBEDDING_MODEL": model, "MODEL_ALIASES": aliases}
+    assert not {"E006", "W012"} & set(found())
+
+
+def test_providers_without_embeddings_are_found_where_documents_are_meant_to_be(settings: Any) -> None:
+    settings.DJANGO_WP_AI = {**RIGHT, "RAG": True, "PROVIDERS": {"anthropic": {"api_key": "k"}}}
+    assert "W012" in found()
 
 
 def test_every_message_has_a_hint_and_an_id_of_its_own(settings: Any) -> None:

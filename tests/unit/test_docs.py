@@ -22,6 +22,9 @@ from django_wp_ai.job_kinds import JobFailed
 from django_wp_ai.models import Tenant
 from django_wp_ai.models.site_policy import target_names
 from django_wp_ai.providers import registry
+from django_wp_ai.rag.extract import result
+from django_wp_ai.rag.extract.limits import Limits
+from django_wp_ai.rag.sources.base import SourceFailed
 from django_wp_ai.security import legacy
 from django_wp_ai.tools import ToolContext
 from tests.samples import PAGES, ROOT, Sample, samples
@@ -70,10 +73,20 @@ def error_classes(base: type[exceptions.WpAiError]) -> Iterator[type[exceptions.
 
 
 def test_every_error_code_is_documented_with_its_status() -> None:
-    assert {edge.MethodNotAllowed, JobFailed} <= set(error_classes(exceptions.WpAiError))
+    assert {edge.MethodNotAllowed, JobFailed, SourceFailed} <= set(error_classes(exceptions.WpAiError))
     known = {error.code: str(error.status) for error in error_classes(exceptions.WpAiError)}
     documented = {code: row[0] for code, row in table_rows(section(page("api.md"), "Errors"), "[a-z_]+").items()}
     assert documented == known
+
+
+def test_every_way_in_which_a_file_is_not_read_is_documented() -> None:
+    readable = section(page("documents.md"), "What can be read")
+    assert table_rows(readable, "[a-z_]+").keys() == result.CODES.keys()
+
+
+def test_every_bound_of_reading_is_one_of_the_hosts_settings() -> None:
+    known = {field.name: field.default for field in fields(conf.Settings)}
+    assert {field.name: field.default for field in fields(Limits)}.items() <= known.items()
 
 
 def routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:
@@ -106,7 +119,16 @@ DJANGOS_OWN = set(options_of(load_command_class("django.core", "check").create_p
 
 
 @pytest.mark.parametrize(
-    "command", ["wp_ai_tenant", "wp_ai_callbacks", "wp_ai_credential", "wp_ai_usage", "wp_ai_jobs"]
+    "command",
+    [
+        "wp_ai_tenant",
+        "wp_ai_callbacks",
+        "wp_ai_credential",
+        "wp_ai_usage",
+        "wp_ai_eval",
+        "wp_ai_jobs",
+        "wp_ai_documents",
+    ],
 )
 def test_a_commands_verbs_and_options_are_documented(command: str) -> None:
     parser = load_command_class("django_wp_ai", command).create_parser("manage.py", command)

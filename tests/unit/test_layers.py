@@ -13,7 +13,7 @@ import pytest
 import django_wp_ai
 
 PACKAGE = Path(django_wp_ai.__file__).parent
-BELOW_THE_EDGES = ("gateway", "jobs", "callbacks", "policy", "providers", "security", "models", "schemas")
+BELOW_THE_EDGES = ("gateway", "jobs", "callbacks", "rag", "policy", "providers", "security", "models", "schemas")
 
 
 def modules(*folders: str) -> list[Path]:

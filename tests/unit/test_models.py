@@ -24,6 +24,8 @@ from django_wp_ai.models import (
     Conversation,
     Credential,
     Document,
+    DocumentUpload,
+    Extraction,
     IdempotentReply,
     InboundEvent,
     Job,
@@ -31,6 +33,7 @@ from django_wp_ai.models import (
     PairingCode,
     PromptTemplate,
     RateWindow,
+    SiteIndex,
     SpentNonce,
     StreamSlot,
     Tenant,
@@ -52,6 +55,10 @@ def usage(tenant: Tenant, **fields: Any) -> UsageEvent:
 
 def document(tenant: Tenant, **fields: Any) -> Document:
     return Document.objects.create(tenant=tenant, **{"source_id": "post-1", **fields})
+
+
+def upload(tenant: Tenant) -> DocumentUpload:
+    return DocumentUpload.objects.create(tenant=tenant, document=document(tenant, source_id="file-1"), body=b"x")
 
 
 def chunk(tenant: Tenant, **fields: Any) -> Chunk:
@@ -144,7 +151,10 @@ BROKEN: list[tuple[str, Callable[[Tenant], models.Model], dict[str, Any]]] = [
     ("wpai_usage_settled_has_time", usage, {"state": "other"}),
     ("wpai_usage_cached_within_input", usage, {"cached_input_tokens": 1}),
     ("wpai_document_source_not_empty", document, {"source_id": ""}),
+    ("wpai_document_deleted_has_time", document, {"status": "deleted"}),
+    ("wpai_document_deleted_has_time", document, {"deleted_at": NOW}),
     ("wpai_chunk_embedding_is_named", chunk, {"dimensions": 3}),
+    ("wpai_chunk_next_embedding_named", chunk, {"next_dimensions": 3}),
     ("wpai_chunk_embedding_is_named", chunk, {"embedding": [1.0, 2.0], "dimensions": 2}),
     ("wpai_job_progress_is_percent", job, {"progress": 101}),
     ("wpai_job_ended_has_time", job, {"status": "succeeded"}),
@@ -188,7 +198,8 @@ def twice(model: type[models.Model], **fields: Any) -> None:
 
 UNIQUE: dict[str, Callable[[Tenant], object]] = {
     "wpai_document_source": lambda tenant: twice(Document, tenant=tenant, source_id="post-1"),
-    "wpai_chunk_ordinal": lambda tenant: twice(
+    "wpai_extraction_file": lambda tenant: twice(Extraction, tenant=tenant, sha256="a" * 64, extractor="1"),
+    "wpai_chunk_place": lambda tenant: twice(
         Chunk, tenant=tenant, document=Document.objects.get_or_create(tenant=tenant, source_id="p")[0], ordinal=0
     ),
     "wpai_job_idempotency_key": lambda tenant: twice(Job, tenant=tenant, kind="chat", idempotency_key="k"),
@@ -258,6 +269,9 @@ OWNED: dict[type[models.Model], Callable[[Tenant], models.Model]] = {
     UsageEvent: usage,
     Document: document,
     Chunk: chunk,
+    DocumentUpload: upload,
+    Extraction: lambda tenant: Extraction.objects.create(tenant=tenant, sha256="a" * 64, extractor="1"),
+    SiteIndex: lambda tenant: SiteIndex.objects.create(tenant=tenant),
     Job: job,
     CallbackEndpoint: endpoint,
     Callback: callback,

@@ -94,4 +94,5 @@ def test_the_schedule_comes_back_when_it_was_deleted() -> None:
         ("django_wp_ai.send_digests", "django_wp_ai.tasks.send_digests", 60),
         ("django_wp_ai.process_inbound", "django_wp_ai.tasks.process_inbound", 1),
         ("django_wp_ai.sweep_jobs", "django_wp_ai.tasks.sweep_jobs", 1),
+        ("django_wp_ai.keep_indexes", "django_wp_ai.tasks.keep_indexes", 10),
     }

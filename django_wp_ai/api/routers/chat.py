@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from django_wp_ai import bridge
 from django_wp_ai.api import cors, edge, sse
-from django_wp_ai.api.auth import principal_of, site, site_or_stream_token
+from django_wp_ai.api.auth import credential_of, principal_of, site, site_or_stream_token
 from django_wp_ai.api.framing import native
 from django_wp_ai.api.metering import answer
 from django_wp_ai.api.schemas.native import ChatIn, StreamTokenIn
@@ -77,7 +77,7 @@ async def make_stream_token(request: HttpRequest, body: StreamTokenIn) -> dict[s
     if body.scope not in principal.scopes:
         raise Forbidden(f"The credential lacks the scope {body.scope}.")
     token = stream_tokens.mint(
-        principal.credential,
+        credential_of(request),
         scopes=(body.scope,),
         end_user=body.end_user or principal.end_user,
         ttl_s=body.ttl_s,
@@ -94,7 +94,9 @@ def _where(request: HttpRequest, scope: str) -> str:
     if scope == "jobs":
         path = reverse("django_wp_ai:job-events", args=["ID"])
         return request.build_absolute_uri(path).replace("/jobs/ID/", "/jobs/{id}/")
-    return request.build_absolute_uri(reverse("django_wp_ai:chat-stream"))
+    return request.build_absolute_uri(
+        reverse("django_wp_ai:ask" if scope == "rag.read" else "django_wp_ai:chat-stream")
+    )
 
 
 async def _preview(request: HttpRequest, body: ChatIn, origin: Origin) -> Preview:

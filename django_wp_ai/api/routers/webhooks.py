@@ -9,7 +9,7 @@ from ninja import Router
 from pydantic import BaseModel, ConfigDict, Field
 
 from django_wp_ai.api import edge
-from django_wp_ai.api.auth import principal_of, site_event
+from django_wp_ai.api.auth import credential_of, principal_of, site_event
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.exceptions import Forbidden, RateLimited, Unauthenticated
 from django_wp_ai.gateway import inbound
@@ -51,7 +51,7 @@ async def site_event_received(request: HttpRequest, event: EventIn) -> JsonRespo
         raise Forbidden("Events come from the site, not from its users.")
     is_new = await in_thread(
         inbound.receive,
-        source=principal.credential.key_id,
+        source=credential_of(request).key_id,
         event_id=event.id,
         type=event.type,
         payload=event.model_dump(),

@@ -40,7 +40,7 @@ class BatchIn(Strict):
         if self.kind == "batch":
             raise ValueError("a batch holds no batches")
         try:
-            kind = registry.kind(self.kind)
+            kind = registry.offered(self.kind)
         except Invalid as unknown:
             raise ValueError(unknown.detail) from None
         wrong = [error for ordinal, item in enumerate(self.items) for error in _errors(kind, ordinal, item)]

@@ -90,10 +90,13 @@ def screen(text: str) -> Screening:
     return Screening(round(1 - math.prod(1 - each.weight for each in findings), 4), findings, cleaned)
 
 
-def fence(text: str, source: str) -> str:
-    """The cleaned text between marks that it can't close, as their id is new each time; ``source`` is for citing."""
+def fence(text: str, source: str, *, mark: str = "") -> str:
+    """The cleaned text between marks that it can't close, as their id is new each time; ``source`` is for citing.
+
+    ``mark`` is the id instead, for a text that is to look the same each time: it must be a secret's, not to be guessed.
+    """
     cleaned = _FENCE.sub("…", screen(text).cleaned)
-    nonce = secrets.token_hex(8)
+    nonce = mark or secrets.token_hex(8)
     named = _SOURCE.sub(" ", source)[:200].strip()
     return f'<untrusted id="{nonce}" source="{named}">\n{cleaned}\n</untrusted id="{nonce}">'
 

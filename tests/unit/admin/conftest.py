@@ -25,6 +25,7 @@ MODELS = (
     "callbackendpoint",
     "inboundevent",
     "document",
+    "siteindex",
     "authfailurecount",
     "prompttemplate",
     "conversation",

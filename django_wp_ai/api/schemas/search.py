@@ -1,0 +1,59 @@
+"""The body of a search, and its reply."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from django_wp_ai.rag.search import Filters
+from django_wp_ai.schemas.base import Strict
+
+MAX_QUERY_CHARS = 4000
+MAX_NAMED = 100
+
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Names = Annotated[list[Name], Field(max_length=MAX_NAMED)]
+
+
+class FiltersIn(Strict):
+    """What a passage must be like: of each given list it has at least one."""
+
+    post_type: Name | Names | None = None
+    tags: Name | Names | None = None
+    source_ids: Name | Names | None = None
+    lang: Name | Names | None = None
+
+    def to_filters(self) -> Filters:
+        """As plain data."""
+        return Filters(
+            post_types=_names(self.post_type),
+            tags=_names(self.tags),
+            source_ids=_names(self.source_ids),
+            languages=_names(self.lang),
+        )
+
+
+class SearchIn(Strict):
+    """What is looked for in the site's own content."""
+
+    query: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS)]
+    k: Annotated[int, Field(ge=1, le=50, description="How many passages at most.")] = 8
+    filters: FiltersIn | None = None
+    mode: Literal["hybrid", "vector", "text"] = "hybrid"
+
+    @field_validator("query")
+    @classmethod
+    def says_something(cls, value: str) -> str:
+        """Blanks ask nothing."""
+        if not value.strip():
+            raise ValueError("the query is empty")
+        return value
+
+    def to_filters(self) -> Filters:
+        """As plain data; none where the body gives none."""
+        return (self.filters or FiltersIn()).to_filters()
+
+
+def _names(given: str | list[str] | None) -> tuple[str, ...]:
+    return () if given is None else (given,) if isinstance(given, str) else tuple(given)

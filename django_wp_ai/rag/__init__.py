@@ -1,0 +1,1 @@
+"""A site's own content: read, cut, embedded, searched, and answered from."""

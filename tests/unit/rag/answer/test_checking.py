@@ -1,0 +1,146 @@
+"""What of a model's answer a reader sees, however it is cut into pieces."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from django_wp_ai.rag.answer.checking import Checker
+from django_wp_ai.rag.answer.question import Source
+from django_wp_ai.rag.answer.quoting import Passage
+from django_wp_ai.rag.search import Hit
+
+TEXTS = {
+    1: "Our shop opens at nine in the morning and closes at six.",
+    2: "Parking is free for guests of the hotel. Ask for $matches[1] at the desk.",
+}
+OPEN, PARKING = "Our shop opens at nine in the morning", "Parking is free for guests"
+
+
+def source(number: int, text: str) -> Source:
+    hit = Hit(
+        number, number, f"post-{number}", f"Post {number}", f"https://site.example/{number}", text, 0, (), "en", "post",
+        0.5, 0.4, 3.0, "hash",
+    )  # fmt: skip
+    return Source(number, (hit,), (Passage(text),))
+
+
+def checker() -> Checker:
+    return Checker([source(*item) for item in TEXTS.items()], hosts=frozenset({"site.example"}))
+
+
+def read(text: str, size: int = 0) -> tuple[str, dict[int, str]]:
+    """What is shown, and the quotes by source."""
+    checking = checker()
+    pieces = [text[at : at + size] for at in range(0, len(text), size)] if size else [text]
+    shown = "".join(map(checking.feed, pieces)) + checking.finish()
+    return shown, {citation.n: citation.quote for citation in checking.citations}
+
+
+SHOWN = [
+    (f'Nine [1 "{OPEN}"].', "Nine [1].", {1: OPEN}),
+    (f"At nine [1: \u201c{OPEN}\u201d]. Free [2, '{PARKING}'].", "At nine [1]. Free [2].", {1: OPEN, 2: PARKING}),
+    (f"九時です【1「{OPEN}」】。", "九時です[1]。", {1: OPEN}),
+    (f"Nine [1: {OPEN}].", "Nine [1].", {1: OPEN}),
+    (f'Nine [1] "{OPEN}".', "Nine [1].", {1: OPEN}),
+    (f'Nine [1] ("{OPEN}").', "Nine [1].", {1: OPEN}),
+    (f"{OPEN}. [1]", f"{OPEN}. [1]", {1: OPEN}),
+    (f"{OPEN} [1, 2].", f"{OPEN} [1].", {1: OPEN}),
+    (f"{OPEN} [1][2][9].", f"{OPEN} [1].", {1: OPEN}),
+    (f"{OPEN} [^1].", f"{OPEN} [1].", {1: OPEN}),
+    (f"{OPEN} [1](https://evil.example/x).", f"{OPEN} [1].", {1: OPEN}),
+    ('Nine [1 "Our shop opens at ten"].', "Nine.", {}),
+    (f'Nine [2 "{OPEN}"].', "Nine.", {}),
+    (f'Nine [7 "{OPEN}"].', "Nine.", {}),
+    ("We sell cars [1].", "We sell cars.", {}),
+    ('Nine [1 "the"].', "Nine.", {}),
+    ("Nothing here.", "Nothing here.", {}),
+    ("[1] [2] [3]", "", {}),
+    ("Oh![2] ![9]", "Oh! !", {}),
+    ("A [bracket] and [ ] and ] [", "A [bracket] and [ ] and ] [", {}),
+    ("In 2024 [2024] ok", "In 2024 [2024] ok", {}),
+    ("Use `$matches[1]` or ```x[2]```.", "Use `$matches[1]` or ```x[2]```.", {}),
+    ("`[1]` [2]", "``", {}),
+]
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 7])
+@pytest.mark.parametrize(("said", "shown", "quotes"), SHOWN, ids=[said[:30] for said, _, _ in SHOWN])
+def test_markers_that_hold_are_shown_bare_and_all_others_are_left_out(
+    said: str, shown: str, quotes: dict[int, str], size: int
+) -> None:
+    assert read(said, size) == (shown, quotes)
+
+
+LINKS = [
+    ("See [our page](https://site.example/a?b=1).", "See [our page](https://site.example/a?b=1)."),
+    ("See [our page](/contact#map).", "See [our page](/contact#map)."),
+    ("See [this](https://evil.example/a).", "See this."),
+    ("See [this](//evil.example/a).", "See this."),
+    ("See [this](javascript:alert).", "See this."),
+    ("See [this](https://site.example@evil.example/).", "See this."),
+    ("See [this](https://evil.example/ 'site.example').", "See this."),
+    ("See ![a cat](https://evil.example/c.png?q=secret) here", "See a cat here"),
+    ("At https://evil.example/x?y=z, now.", "At \u2026, now."),
+    ("At HTTPS://EVIL.example or www.evil.example.", "At \u2026 or \u2026."),
+    ("At https://site.example/shop.", "At https://site.example/shop."),
+    ('<a href="ftp://evil.example">x</a>', '<a href="\u2026">x</a>'),
+    ("[x]: https://evil.example", "[x]: \u2026"),
+    ("https://[broken", "\u2026[broken"),
+    ("ratio 3:4 and http colon", "ratio 3:4 and http colon"),
+]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+@pytest.mark.parametrize(("said", "shown"), LINKS, ids=[said for said, _ in LINKS])
+def test_links_lead_to_the_site_or_nowhere(said: str, shown: str, size: int) -> None:
+    assert read(said, size)[0] == shown
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            "[", "]", "1", "2", "9", ' "', '"', "'", OPEN, PARKING, ". ", ", ", "\n\n", "`", "![", "](", ")", "(", " ",
+            "https://evil.example/", "https://site.example/", "www.", "h", "htt", "【", "】", "「", "^", ":", "x", "…",
+        ]
+    ),
+    max_size=24,
+)  # fmt: skip
+
+
+@example(pieces=["![", "1", "]"], size=1)
+@example(pieces=["![", "1", "](", "https://evil.example/", ")"], size=1)
+@given(PIECES, st.integers(1, 9))
+def test_how_an_answer_is_cut_changes_nothing_and_what_is_cited_stands_in_its_source(
+    pieces: list[str], size: int
+) -> None:
+    said = "".join(pieces)
+    whole = read(said)
+    assert read(said, size) == whole
+    shown, quotes = whole
+    assert all(quote in TEXTS[number] for number, quote in quotes.items())
+    assert "evil.example" not in shown
+    without_code = re.sub(r"`[^`]*`?", "", shown)
+    assert {int(number) for number in re.findall(r"\[(\d{1,3})\]", without_code)} <= quotes.keys()
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[" * 9000, '[1 "' * 3000, "[1" * 4000, "https://" * 2000, "`" * 5000, "[1 " * 4000]
+)
+def test_hostile_answers_end(hostile: str) -> None:
+    checking = checker()
+    for at in range(0, len(hostile), 50):
+        checking.feed(hostile[at : at + 50])
+    checking.finish()
+    assert checking.citations == []
+
+
+def test_an_unfinished_marker_is_held_back_and_a_long_one_not_for_ever() -> None:
+    checking = checker()
+    assert checking.feed(f'{OPEN} [1 "Our') == OPEN
+    assert checking.feed(" shop opens at nine in") == ""
+    assert checking.feed(' the morning"] and') == " [1] and"
+    assert "word" in checker().feed("[1 " + "word " * 400)
