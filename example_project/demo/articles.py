@@ -14,22 +14,17 @@ class Article:
 
     source_id: str
     post_type: str
-    path: str
+    slug: str
     title: str
     tags: tuple[str, ...]
     text: str
-
-    @property
-    def url(self) -> str:
-        """Where the site shows it."""
-        return f"{SITE_URL}{self.path}"
 
 
 ARTICLES = (
     Article(
         "page-12",
         "page",
-        "/visit/",
+        "visit",
         "Opening hours and how to find us",
         ("visit",),
         "Crumb & Kettle is open Tuesday to Friday from 7:30 to 17:00 and on Saturday from 8:00 to 14:00. "
@@ -40,7 +35,7 @@ ARTICLES = (
     Article(
         "post-31",
         "post",
-        "/what-is-in-our-sourdough/",
+        "what-is-in-our-sourdough",
         "What is in our sourdough?",
         ("bread", "allergens"),
         "Our sourdough has four ingredients: wheat flour, rye flour, water and sea salt. "
@@ -51,7 +46,7 @@ ARTICLES = (
     Article(
         "post-38",
         "post",
-        "/gluten-free-fridays/",
+        "gluten-free-fridays",
         "Gluten-free Fridays",
         ("bread", "allergens"),
         "On Friday we bake a gluten-free buckwheat loaf and almond cakes in a separate oven. "
@@ -62,7 +57,7 @@ ARTICLES = (
     Article(
         "page-19",
         "page",
-        "/cakes-to-order/",
+        "cakes-to-order",
         "Cakes to order",
         ("cakes", "orders"),
         "Celebration cakes need three working days; wedding cakes need four weeks and a tasting. "
@@ -73,7 +68,7 @@ ARTICLES = (
     Article(
         "post-44",
         "post",
-        "/bread-class/",
+        "bread-class",
         "Learn to bake: our Saturday class",
         ("class",),
         "Once a month Marta teaches a bread class for up to eight people, on Saturday from 14:30 to 18:00. "
@@ -84,7 +79,7 @@ ARTICLES = (
     Article(
         "page-23",
         "page",
-        "/returns-and-vouchers/",
+        "returns-and-vouchers",
         "Vouchers, deliveries and complaints",
         ("orders",),
         "Gift vouchers are valid for three years and can be used in the shop, for cakes and for the class. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Concatenate, ParamSpec
 from uuid import uuid4
 
 from django.conf import settings
@@ -15,15 +16,18 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+P = ParamSpec("P")
 SITE_SECRET_KINDS = (Credential.Kind.HMAC, Credential.Kind.JWT, Credential.Kind.API_KEY)
 
 
-def content_security_policy(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def content_security_policy(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Only this site's own files run or are asked on the page."""
 
     @wraps(view)
-    def protected(request: HttpRequest) -> HttpResponse:
-        response = view(request)
+    def protected(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        response = view(request, *args, **kwargs)
         response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
 

@@ -1,8 +1,7 @@
-"""What a fresh demo holds: a tenant with every kind of key, an admin user, sample content. Safe to run again."""
+"""What a fresh demo holds: a tenant with every kind of key, an admin user. Safe to run again."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets as random
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from demo.articles import ARTICLES, SITE_NAME, SITE_URL
-from django_wp_ai.models import Chunk, Credential, Document, Tenant
+from demo.articles import SITE_NAME, SITE_URL
+from django_wp_ai.models import Credential, Tenant
 from django_wp_ai.security import secrets
 from django_wp_ai.security.issue import issue
 
@@ -45,7 +44,6 @@ def seed(slug: str, *, base_url: str, label: str, own_database: bool, held: Mapp
         "admin": _admin(_object(held.get("admin")).get("password", ""), may_reset=own_database),
     }
     keys.revoke_others()
-    _add_articles(tenant)
     return result
 
 
@@ -124,31 +122,3 @@ def _admin(password: str, *, may_reset: bool) -> dict[str, str]:
     elif not user.check_password(password):
         password = ""
     return {"username": ADMIN, "password": password}
-
-
-def _add_articles(tenant: Tenant) -> None:
-    for article in ARTICLES:
-        document, is_new = Document.objects.for_tenant(tenant).get_or_create(
-            tenant=tenant,
-            source_id=article.source_id,
-            defaults={
-                "title": article.title,
-                "url": article.url,
-                "mime": "text/plain",
-                "content_hash": _digest(article.text),
-                "metadata": {"post_type": article.post_type, "tags": list(article.tags), "lang": "en"},
-            },
-        )
-        if is_new:
-            Chunk.objects.create(
-                tenant=tenant,
-                document=document,
-                ordinal=0,
-                content=article.text,
-                content_hash=_digest(article.text),
-                token_count=-(-len(article.text) // 4),
-            )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

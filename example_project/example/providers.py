@@ -1,7 +1,8 @@
 """Which AI providers this project uses, from the environment.
 
 ``OPENAI_API_KEY`` and/or ``OPENAI_BASE_URL`` (Ollama, vLLM and others speak OpenAI's API) choose ``openai``,
-``ANTHROPIC_API_KEY`` chooses ``anthropic``. Without any of them the offline provider answers.
+``ANTHROPIC_API_KEY`` chooses ``anthropic``. Without any of them the offline provider answers. It also makes the vectors
+of documents where none of the others is known to: name a better model in ``EMBEDDING_MODEL``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 from example.environment import text
 
 OFFLINE_MODEL = "offline:offline-extractive"
+OFFLINE_EMBEDDINGS = "offline-hash-2"
 # Clients written for a vendor name its models; offline these get an answer too, and the reply names the true model.
 VENDOR_MODELS = ("gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "claude-*")
 
@@ -31,7 +33,8 @@ def from_environment() -> dict[str, Any]:
     if key := text("ANTHROPIC_API_KEY"):
         providers["anthropic"] = {"api_key": key}
     if providers:
-        return {"PROVIDERS": providers, "DEFAULT_MODEL": default_model}
+        providers["offline"] = {"models": [OFFLINE_EMBEDDINGS]}  # the last one: it is asked where no other can
+        return {"PROVIDERS": providers, "DEFAULT_MODEL": default_model, "EMBEDDING_MODEL": text("EMBEDDING_MODEL")}
     return {
         "PROVIDERS": {"offline": {}},
         "DEFAULT_MODEL": OFFLINE_MODEL,

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -74,6 +76,19 @@ class Demo:
         """The demo and every process below it."""
         launcher = psutil.Process(self.process.pid)
         return [launcher, *launcher.children(recursive=True)]
+
+    @contextmanager
+    def suspended(self, name: str) -> Iterator[None]:
+        """Nothing of this part of the demo runs within the block."""
+        part = psutil.Process(self.info["pids"][name])
+        processes = [part, *part.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the launcher's end."""

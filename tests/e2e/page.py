@@ -17,11 +17,17 @@ PATIENCE_S = 60
 
 
 class Page:
-    """What a visitor does and sees."""
+    """What a visitor does and sees; ``is_read`` waits until all pages of the site can be asked."""
 
-    def __init__(self, browser: Chrome, demo: Demo) -> None:
+    def __init__(self, browser: Chrome, demo: Demo, *, is_read: bool = True) -> None:
         self.browser = browser
         browser.get(f"{demo.url}/")
+        if is_read:
+            self.until(lambda: (self.index("state"), self.index("waiting")) == ("ready", "0"))
+
+    def index(self, name: str) -> str | None:
+        """``state`` of the site's index, or how many pages are ``waiting``."""
+        return self.find("index").get_dom_attribute(f"data-{name}")
 
     def find(self, element_id: str) -> WebElement:
         return self.browser.find_element(By.ID, element_id)
@@ -43,6 +49,10 @@ class Page:
     def last(self, kind: str) -> str:
         turns = self.browser.find_elements(By.CSS_SELECTOR, f".turn.{kind}")
         return turns[-1].text.strip() if turns else ""
+
+    def citations(self) -> list[WebElement]:
+        """Those of all answers."""
+        return self.browser.find_elements(By.CSS_SELECTOR, ".citations li")
 
     def step(self, name: str) -> str | None:
         return self.browser.find_element(By.CSS_SELECTOR, f"[data-step={name}]").get_dom_attribute("data-state")

@@ -18,6 +18,7 @@ import pytest
 
 from django_wp_ai.models import Credential
 from tests.e2e.demo_process import MANAGE, Demo, environment, living, manage, processes_naming
+from tests.e2e.documents import until_indexed
 
 pytestmark = pytest.mark.e2e
 
@@ -62,10 +63,12 @@ def test_no_secret_is_on_a_command_line(demo: Demo) -> None:
 
 
 def test_the_printed_calls_work_as_pasted(demo: Demo) -> None:
+    until_indexed(demo)
     lines = [line for line in demo.output.splitlines() if line.startswith("curl ")]
-    whole, streamed, as_openai = (
+    asked, whole, streamed, as_openai = (
         subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout for line in lines
     )
+    assert [citation["source_id"] for citation in json.loads(asked)["citations"]] == ["page-12"]
     assert "14:00" in json.loads(whole)["content"]
     assert streamed.count('data: {"delta"') > 1
     assert streamed.endswith("data: [DONE]\n\n")
@@ -248,14 +251,16 @@ def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
         assert chat(running.info, running.info["api_key"]).status_code == 200
 
 
-def test_two_demos_may_share_services_that_the_environment_names(demo: Demo, tmp_path: Path) -> None:
-    theirs = json.loads((demo.data / "environment.json").read_text())
-    named = {name: theirs[name] for name in ("DATABASE_URL", "REDIS_URL")}
-    with Demo(tmp_path / "data", **named).wait() as running:
-        assert running.info["pids"].keys() == {"demo", "web", "qcluster"}
-        assert chat(running.info, running.info["api_key"]).status_code == 200
-        assert chat(demo.info, demo.info["api_key"]).status_code == 200
-        assert running.info["admin"]["password"] == ""  # the other demo's admin keeps its password
+def test_two_demos_may_share_services_that_the_environment_names(tmp_path: Path) -> None:
+    """Each has keys of its own for what is stored encrypted, so the first one is no demo that others use."""
+    with Demo(tmp_path / "first").wait() as first:
+        theirs = json.loads((first.data / "environment.json").read_text())
+        named = {name: theirs[name] for name in ("DATABASE_URL", "REDIS_URL")}
+        with Demo(tmp_path / "second", **named).wait() as running:
+            assert running.info["pids"].keys() == {"demo", "web", "qcluster"}
+            assert chat(running.info, running.info["api_key"]).status_code == 200
+            assert chat(first.info, first.info["api_key"]).status_code == 200
+            assert running.info["admin"]["password"] == ""  # the other demo's admin keeps its password
 
 
 def test_a_demo_started_in_the_background_stops_on_sigint(tmp_path: Path) -> None:

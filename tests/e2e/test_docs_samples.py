@@ -31,7 +31,14 @@ def test_a_documented_call_gets_its_answer(sample: Sample, demo: Demo) -> None:
         COMMANDS[sample.kind], input=sample.source, env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
-    answers = ("Extractive answer", "offline", '"status": "queued"', '"status":"succeeded"')
+    answers = (
+        "Extractive answer",
+        "offline",
+        '"status": "queued"',
+        '"status": "pending"',
+        '"status":"succeeded"',
+        '"results": [{',
+    )
     assert any(answer in result.stdout for answer in answers), result.stdout
     assert '"code"' not in result.stdout
 

@@ -1,4 +1,4 @@
-"""What the demo prints once it answers: where everything is, and three calls to paste."""
+"""What the demo prints once it answers: where everything is, and four calls to paste."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ def table(demo: dict[str, Any], *, provider: str, data: Path, took_s: float) -> 
     )
     lines = [f"The demo answers after {took_s:.1f} s.", ""]
     lines += [f"  {name:<10}{value}" for name, value in rows]
-    lines += ["", "A chat, the same streamed, and the same as OpenAI's clients send it:", ""]
+    lines += [
+        "",
+        "A question to the site's pages, a chat, the same streamed, and the same as OpenAI's clients send it:",
+        "",
+    ]
     for line in curl_lines(demo):
         lines += [line, ""]
     lines.append("Stop with Ctrl-C. The data and the keys stay for the next start; --reset starts afresh.")
@@ -30,13 +34,14 @@ def table(demo: dict[str, Any], *, provider: str, data: Path, took_s: float) -> 
 
 
 def curl_lines(demo: dict[str, Any]) -> list[str]:
-    """Three calls that work when pasted into a shell."""
+    """Four calls that work when pasted into a shell."""
     api, key = demo["base_url"] + demo["mount"], demo["api_key"]
     facts, question = "The bakery is open from 8:00 to 14:00 on Saturday.", "When are you open on Saturday?"
     chat = {"system": facts, "prompt": question}
     messages = [{"role": "system", "content": facts}, {"role": "user", "content": question}]
     openai = {"model": "gpt-4o-mini", "messages": messages}
     return [
+        _curl(f"{api}v1/ask", f"X-API-Key: {key}", {"question": question}),
         _curl(f"{api}v1/chat", f"X-API-Key: {key}", chat),
         _curl(f"{api}v1/chat/stream", f"X-API-Key: {key}", chat, "-N"),
         _curl(f"{api}v1/chat/completions", f"Authorization: Bearer {key}", openai),

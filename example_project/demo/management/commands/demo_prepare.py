@@ -9,14 +9,16 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from demo.content import hand_in
 from demo.launcher.data_dir import read_json, write_private
 from demo.seed import seed
+from django_wp_ai.models import Tenant
 
 MAX_PATH = 95  # characters of the path that fit into a credential's label
 
 
 class Command(BaseCommand):
-    """Migrates the database and fills it with the demo's tenant, keys, admin user and sample content."""
+    """Migrates the database, fills it with the demo's tenant, keys and admin user, and hands its sample content in."""
 
     help = "Migrate and fill the demo's database. `manage.py demo` does this itself."
 
@@ -28,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--base-url", required=True, help="where the demo will answer")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Run both steps; the keys are written when the transaction that made them is committed."""
+        """Run all steps; the keys are written when the transaction that made them is committed."""
         call_command("migrate", interactive=False, verbosity=options["verbosity"], skip_checks=True)
         keys: Path = options["keys"]
         label = f"demo {str(keys.parent)[-MAX_PATH:]}"
@@ -40,3 +42,4 @@ class Command(BaseCommand):
             held=read_json(keys),
         )
         write_private(keys, issued)
+        hand_in(Tenant.objects.get(slug=options["tenant"]), base_url=options["base_url"])

@@ -1,74 +1,21 @@
-// The page at /: asks for a one-time token, streams the answer and shows everything that went over the wire.
+// The page at /: asks with a one-time token, streams the answer and shows everything that went over the wire.
 "use strict";
 
-const byId = (id) => document.getElementById(id);
 const form = byId("ask");
 const question = byId("question");
 const log = byId("log");
-const HISTORY = 6; // earlier messages that are sent along
-const SHOWN_EVENTS = 400;
-const turns = [];
+let conversation = "new"; // the server keeps what was said
 let running = null;
-
-// ---- reading a stream -------------------------------------------------------------------------------------------
-
-// Server-sent events of a fetch body, whatever way the network cuts it: calls onEvent({event, data}) one by one.
-async function readEvents(body, onEvent) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let buffer = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    // A CR at the very end may be half of a CRLF: it waits for the next piece.
-    buffer = (buffer + value).replace(/\r\n|\r(?!$)/g, "\n");
-    let end;
-    while ((end = buffer.indexOf("\n\n")) >= 0) {
-      dispatch(buffer.slice(0, end), onEvent);
-      buffer = buffer.slice(end + 2);
-    }
-  }
-}
-
-function dispatch(block, onEvent) {
-  let event = "message";
-  const data = [];
-  for (const line of block.split("\n")) {
-    const [, field, value] = /^([^:]*):? ?(.*)$/.exec(line);
-    if (field === "event") event = value;
-    if (field === "data") data.push(value);
-  }
-  if (data.length) onEvent({ event, data: data.join("\n") });
-}
 
 // ---- one question -----------------------------------------------------------------------------------------------
 
-class Refusal extends Error {
-  constructor(status, problem, headers) {
-    super(problem.title || "");
-    this.status = status;
-    this.problem = problem;
-    this.requestId = problem.request_id || headers.get("X-Request-ID") || "";
-    this.retryAfter = Number(headers.get("Retry-After")) || 0;
-  }
-}
-
-async function post(url, headers, body, signal) {
-  const response = await fetch(url, { method: "POST", headers, body, signal, credentials: "same-origin" });
-  if (response.ok) return response;
-  const text = await response.text();
-  let problem = {};
-  try { problem = JSON.parse(text); } catch { /* a page of a proxy or of Django: the status says enough */ }
-  throw new Refusal(response.status, problem.error && problem.error.code ? problem.error : problem, response.headers);
-}
-
 async function ask(text) {
   running = new AbortController();
-  const call = { began: performance.now(), signal: running.signal, answer: "", usage: null, finished: false, requestId: "" };
+  const call = { began: performance.now(), signal: running.signal, answer: "", citations: [], finished: false, requestId: "" };
   const bubble = begin(text);
   try {
     await stream(call, text, bubble);
     if (!call.finished) throw new TypeError("cut");
-    turns.push({ role: "user", content: text }, { role: "assistant", content: call.answer });
     finish(bubble, call);
   } catch (error) {
     fail(bubble, call, error);
@@ -83,17 +30,14 @@ async function ask(text) {
 async function stream(call, text, bubble) {
   const csrf = form.elements.csrfmiddlewaretoken.value;
   const granted = await (await post(form.action, { "X-CSRFToken": csrf }, null, call.signal)).json();
-  step("signed", "done", `Token ${granted.token.slice(0, 16)}… opens one stream, until ${clock(granted.expires_at)}.`);
-  const body = {
-    system: JSON.parse(byId("system").textContent),
-    messages: [...turns.slice(-HISTORY), { role: "user", content: text }],
-  };
+  step("signed", "done", `Its token opens one stream, until ${clock(granted.expires_at)}.`);
+  const body = { question: text, stream: true, conversation_id: conversation };
   showRequest(granted, body);
   const headers = { Authorization: `Bearer ${granted.token}`, "Content-Type": "application/json", Accept: "text/event-stream" };
   const response = await post(granted.url, headers, JSON.stringify(body), call.signal);
   call.requestId = response.headers.get("X-Request-ID") || "";
   showReplyHead(response, call.requestId);
-  step("admitted", "done", `Scope, limits and budget allow it. Request ${call.requestId}.`);
+  step("admitted", "done", "Scope, limits and budget allow it.");
   await readEvents(response.body, (event) => receive(call, event, bubble));
 }
 
@@ -101,17 +45,16 @@ function receive(call, { event, data }, bubble) {
   showEvent(call, event, data);
   if (data === "[DONE]") return;
   const content = JSON.parse(data);
-  if (event === "start") {
-    call.model = content.model;
-    call.provider = content.provider;
-    step("routed", "done", `Provider ${content.provider}, model ${content.model}.`);
-    byId("provider").textContent = content.provider === "offline" ? "Offline provider" : `${content.provider} · ${content.model}`;
+  if (event === "sources") {
+    found(content.sources);
+  } else if (event === "start") {
+    call.conversation = content.conversation_id;
+    if (content.model) routed(call, content);
   } else if (event === "error") {
     throw new Refusal(content.status || 502, content, new Headers());
   } else if (event === "done") {
-    call.usage = content.usage || {};
-    call.finishReason = content.finish_reason;
-    call.finished = true;
+    Object.assign(call, { usage: content.usage || {}, cached: content.cached, finishReason: content.finish_reason });
+    Object.assign(call, { supported: content.supported, citations: content.citations, finished: true });
   } else if (content.delta) {
     if (!call.answer) byId("first-word").textContent = `${Math.round(performance.now() - call.began)} ms`;
     call.answer += content.delta;
@@ -119,11 +62,23 @@ function receive(call, { event, data }, bubble) {
   }
 }
 
+function found(sources) {
+  const first = sources[0];
+  if (first) step("found", "done", `${count(sources.length, "page")} for the model, the first: ${first.title || first.source_id}.`);
+  else step("found", "done", "Nothing on the subject.");
+}
+
+function routed(call, { provider, model }) {
+  Object.assign(call, { provider, model });
+  step("routed", "done", `Provider ${provider}, model ${model}.`);
+  byId("provider").textContent = provider === "offline" ? "Offline provider" : `${provider} · ${model}`;
+}
+
 // ---- showing it -------------------------------------------------------------------------------------------------
 
 function begin(text) {
   byId("empty")?.remove();
-  for (const item of document.querySelectorAll("[data-step]")) item.removeAttribute("data-state");
+  for (const item of document.querySelectorAll("[data-step]")) reset(item);
   for (const id of ["tokens-in", "tokens-out", "cost", "first-word"]) byId(id).textContent = "–";
   byId("reply").replaceChildren();
   byId("ledger").hidden = true;
@@ -138,17 +93,36 @@ function begin(text) {
 }
 
 function finish(bubble, call) {
+  conversation = call.conversation || conversation;
+  showAnswer(bubble, call);
   const { input_tokens: input = 0, output_tokens: output = 0, cost_usd: cost, estimated } = call.usage;
   const about = estimated ? "about " : "";
   byId("tokens-in").textContent = about + input;
   byId("tokens-out").textContent = about + output;
   byId("cost").textContent = price(cost, estimated);
-  step("recorded", "done", `${about}${input + output} tokens, ${price(cost, estimated)}: one row in the ledger.`);
+  const spent = `${about}${input + output} tokens, ${price(cost, estimated)}`;
+  if (!call.model) step("routed", "skipped", "No model was asked: there was nothing to answer from.");
+  step("checked", call.model ? "done" : "skipped", checked(call));
+  step("recorded", "done", call.model ? `The answer: ${spent}. The search has a row of its own.` : "The search’s row alone.");
   showLedgerLink(call.requestId);
   const cut = call.finishReason === "length" ? " Cut at the token limit." : "";
-  note(bubble, `${call.provider} · ${call.model} · ${about}${input + output} tokens · ${price(cost, estimated)}.${cut}`);
+  const kept = call.cached ? " Kept from before." : "";
+  note(bubble, call.model ? `${call.provider} · ${call.model} · ${spent.replace(",", " ·")}.${kept}${cut}` : "No model was asked.");
+  scrollToQuestion(bubble);
   byId("wire-status").textContent = `complete after ${Math.round(performance.now() - call.began)} ms`;
-  byId("status").textContent = "The answer is complete.";
+  byId("status").textContent = call.supported ? "The answer is complete." : "The site does not answer this.";
+}
+
+// An answer with its citations may be longer than the log: it is read from its question on.
+function scrollToQuestion(bubble) {
+  const asked = bubble.previousElementSibling;
+  log.scrollTop += asked.getBoundingClientRect().top - log.getBoundingClientRect().top - 12;
+}
+
+function checked({ model, supported, citations }) {
+  if (!model) return "There was no answer to check.";
+  if (!supported) return "No citation holds, so what the model said is not shown.";
+  return citations.length === 1 ? "The quote stands in the page it names." : `All ${citations.length} quotes stand in the pages they name.`;
 }
 
 function fail(bubble, call, error) {
@@ -179,7 +153,7 @@ function explain({ status, problem, retryAfter }) {
     401: "The one-time token was not accepted; it may have expired. Ask again, each question gets a new one.",
     402: "The site’s budget is used up, so nothing was sent. An admin can raise it.",
     403: "This page is out of date. Reload it and ask again.",
-    404: "This page has no tenant to chat as. Set HOME_PAGE_TENANT to one with a live key.",
+    404: "This page has no tenant to ask. Set HOME_PAGE_TENANT to one with a live key.",
     413: "That is too long to send.",
     422: `The request was not valid.${detail}`,
     429: `Too many questions at once.${wait}`,
@@ -219,6 +193,13 @@ function note(turn, text) {
   log.scrollTop = log.scrollHeight;
 }
 
+function reset(item) {
+  const text = item.querySelector("p");
+  item.removeAttribute("data-state");
+  text.dataset.first ??= text.textContent;
+  text.textContent = text.dataset.first;
+}
+
 function step(name, state, text) {
   const item = document.querySelector(`[data-step="${name}"]`);
   item.dataset.state = state;
@@ -238,27 +219,12 @@ function toggle(busy) {
   question.focus({ preventScroll: true });
 }
 
-// ---- the wire ---------------------------------------------------------------------------------------------------
-
-function wire(pre, ...parts) {
-  for (const part of parts) {
-    const [text, kind] = Array.isArray(part) ? part : [part, ""];
-    const span = document.createElement("span");
-    span.className = kind;
-    span.textContent = text;
-    pre.append(span);
-  }
-  while (pre.childElementCount > SHOWN_EVENTS) pre.firstElementChild.remove();
-  pre.scrollTop = pre.scrollHeight;
-}
-
 function showRequest(granted, body) {
   const pre = byId("request");
   pre.dataset.sent = "1";
   pre.replaceChildren();
-  const shown = { ...body, system: shorten(body.system, 60) };
   wire(pre, [`POST ${granted.url}\n`, "key"], ["Authorization: ", "dim"], `Bearer ${granted.token.slice(0, 24)}…\n`,
-    ["Content-Type: ", "dim"], "application/json\n\n", JSON.stringify(shown, null, 1));
+    ["Content-Type: ", "dim"], "application/json\n\n", JSON.stringify(body, null, 1));
   pre.scrollTop = 0;
   byId("wire-status").textContent = "sent";
 }
@@ -279,19 +245,6 @@ function showRefusal(error) {
   const body = error.problem.code ? JSON.stringify(error.problem, null, 1) : "(no problem details)";
   wire(byId("reply"), [`${error.status} ${error.problem.code || ""}\n\n`, "bad"], body);
 }
-
-// ---- words ------------------------------------------------------------------------------------------------------
-
-function price(cost, estimated) {
-  if (cost === null || cost === undefined) return "price unknown";
-  const amount = Number(cost);
-  if (amount === 0) return "$0";
-  return `${estimated ? "about " : ""}$${amount.toFixed(amount < 0.01 ? 6 : 4)}`;
-}
-
-const shorten = (text, length) => (text.length > length ? `${text.slice(0, length)}… (${text.length.toLocaleString("en")} characters)` : text);
-const clock = (time) => new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const lower = (text) => text.charAt(0).toLowerCase() + text.slice(1);
 
 // ---- start ------------------------------------------------------------------------------------------------------
 
@@ -314,7 +267,7 @@ function fit() {
 
 function submit() {
   const text = question.value.trim();
-  if (!text || running) return;
+  if (!text || running || isIndexing()) return;
   question.value = "";
   fit();
   ask(text);
@@ -328,7 +281,10 @@ if (form) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit(); }
   });
   byId("stop").addEventListener("click", () => running?.abort());
-  for (const button of document.querySelectorAll("[data-prompt]")) {
-    button.addEventListener("click", () => { question.value = button.textContent; submit(); });
-  }
+  log.addEventListener("click", ({ target }) => {
+    if (!target.matches("[data-prompt]")) return;
+    question.value = target.textContent;
+    submit();
+  });
+  awaitIndex();
 }
