@@ -13,13 +13,12 @@ SAMPLES = {"page-12", "page-19", "page-23", "post-31", "post-38", "post-44"}
 
 def until_indexed(demo: Demo) -> dict[str, dict]:
     """The sample pages by source id, once the demo's worker has read them all."""
-    found = documents(demo)
-    while any(document["status"] != "indexed" for document in found.values()):
+    while True:
+        found = {name: each for name, each in documents(demo).items() if name in SAMPLES}
+        if found.keys() == SAMPLES and all(each["status"] == "indexed" for each in found.values()):
+            return found
         assert demo.process.poll() is None, demo.output
         time.sleep(0.05)
-        found = documents(demo)
-    assert found.keys() == SAMPLES
-    return found
 
 
 def documents(demo: Demo) -> dict[str, dict]:

@@ -6,20 +6,30 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from django_wp_ai.security import secrets, webhook_signatures
 from tests.e2e.demo_process import Demo
+from tests.e2e.documents import until_indexed
 from tests.samples import Sample, samples
 
 pytestmark = pytest.mark.e2e
 COMMANDS = {"shell": ["bash", "-euo", "pipefail"], "php": ["php", "-d", "error_reporting=E_ALL"]}
 
 
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo of its own, as some samples hand documents in; its content is indexed."""
+    with Demo(tmp_path_factory.mktemp("documented")).wait() as running:
+        until_indexed(running)
+        yield running
+
+
 @pytest.mark.parametrize("sample", samples("shell") + samples("php"), ids=lambda sample: sample.id)
-def test_a_documented_call_gets_its_answer(sample: Sample, demo: Demo) -> None:
-    keys = demo.info
+def test_a_documented_call_gets_its_answer(sample: Sample, documented: Demo) -> None:
+    keys = documented.info
     environment = os.environ | {
         "WP_AI_URL": keys["base_url"] + keys["mount"].rstrip("/"),
         "WP_AI_KEY_ID": keys["hmac"]["keyid"],
