@@ -17,6 +17,7 @@ def until_indexed(demo: Demo) -> dict[str, dict]:
         found = {name: each for name, each in documents(demo).items() if name in SAMPLES}
         if found.keys() == SAMPLES and all(each["status"] == "indexed" for each in found.values()):
             return found
+        assert "failed" not in {each["status"] for each in found.values()}, found
         assert demo.process.poll() is None, demo.output
         time.sleep(0.05)
 

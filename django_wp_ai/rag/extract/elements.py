@@ -11,6 +11,7 @@ from django_wp_ai.rag.extract.tables import Table
 from django_wp_ai.rag.extract.tags import BLOCKS, PARAGRAPHS, is_hidden, language_of
 
 MAX_DEPTH = 1000
+ENOUGH_TITLE = 10_000  # characters, blanks included; what is kept of it is far less
 
 
 class Elements:
@@ -65,7 +66,8 @@ class Elements:
     def data(self, text: str) -> None:
         """Text; the parser may give it in pieces."""
         if self._in_title:
-            self.title += "" if self._has_title else text
+            if not self._has_title and len(self.title) < ENOUGH_TITLE:
+                self.title += text[:ENOUGH_TITLE]
         elif not self._hidden:
             self._inline.words.append(text)
 

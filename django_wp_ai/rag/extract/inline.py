@@ -82,4 +82,4 @@ class Inline:
 
 def _trim(text: str) -> str:
     """Lines without blanks around them; a break of a line stays one."""
-    return "\n".join(filter(None, (" ".join(line.split(" ")).strip() for line in text.split(_BREAK)))).strip()
+    return "\n".join(filter(None, (line.strip() for line in text.split(_BREAK)))).strip()

@@ -58,6 +58,8 @@ class Recogniser:
         except subprocess.TimeoutExpired:
             self._is_out_of_time = True
             return None
+        except OSError as error:  # the machine's state, which says nothing of the file
+            raise ExtractionFailed("extraction_failed", "Text recognition could not be started.") from error
         said = done.stderr.decode("utf-8", "replace")
         if done.returncode or _NO_LANGUAGE in said:
             raise self._failed(said)

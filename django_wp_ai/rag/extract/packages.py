@@ -93,7 +93,7 @@ def walk(
 
 
 def words_of(xml: bytes, name: str) -> str:
-    """The text of the first element of this name (``namespace name``); empty when there is none, or no sound XML."""
+    """The text of the first element of this name (``namespace name``), empty when there is none; raises ``damaged``."""
     found: list[str] = []
     inside = ended = False
 

@@ -11,6 +11,7 @@ from django_wp_ai.rag.extract.limits import Limits
 from django_wp_ai.rag.extract.result import Extracted, ExtractionFailed
 
 Reader = Callable[..., Extracted]
+MAX_TITLE_CHARS = 500  # what a document keeps of it
 
 _MODULES = {
     **dict.fromkeys(sniffing.TEXTS, "texts"),
@@ -34,6 +35,7 @@ def read(data: bytes, *, kind: str, mime: str = "", limits: Limits) -> Extracted
         raise ExtractionFailed("damaged", "The file's parts stand in each other too deeply.") from error
     if not found.text.strip():
         raise ExtractionFailed("empty")
+    found = replace(found, title=found.title[:MAX_TITLE_CHARS])
     if len(found.text) > limits.extract_max_chars:
         return replace(found, text=found.text[: limits.extract_max_chars], truncated=True)
     return found

@@ -19,20 +19,13 @@ def strip(text: str) -> str:
     """
     if "[" not in text:
         return text
-    closed = {name.lower() for name in _CLOSING.findall(text)}
+    known = _KNOWN | {name.lower() for name in _CLOSING.findall(text)}
 
     def replace(match: re.Match[str]) -> str:
         escape, slash, name, attributes, empty, unescape = match.groups()
         if escape and unescape:
             return match[0][1:-1]
-        is_one = (
-            slash
-            or empty
-            or "_" in name
-            or "-" in name
-            or name.lower() in _KNOWN | closed
-            or _ATTRIBUTE.search(attributes)
-        )
+        is_one = slash or empty or "_" in name or "-" in name or name.lower() in known or _ATTRIBUTE.search(attributes)
         return escape + unescape if is_one else match[0]
 
     return _TAG.sub(replace, text)

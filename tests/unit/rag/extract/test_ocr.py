@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from django_wp_ai.rag.extract import ExtractionFailed
@@ -60,3 +62,12 @@ def test_a_failure_of_the_program_is_no_fault_of_the_file() -> None:
 def test_nothing_more_is_begun_when_the_time_is_over() -> None:
     assert not Recogniser(Limits(extract_timeout_s=0)).can_go_on()
     assert Recogniser(Limits(extract_timeout_s=0)).failure().code == "timeout"
+
+
+def test_a_machine_that_can_not_start_the_program_says_nothing_of_the_file(tmp_path: Path) -> None:
+    broken = tmp_path / "tesseract"
+    broken.write_bytes(b"\x7fELF that is none")
+    broken.chmod(0o700)
+    with pytest.raises(ExtractionFailed) as failed:
+        read_here("documents/scan.png", ocr_command=str(broken))
+    assert (failed.value.code, failed.value.is_certain) == ("extraction_failed", False)

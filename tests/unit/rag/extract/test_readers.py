@@ -145,3 +145,8 @@ def test_lines_of_a_page_are_joined_to_paragraphs() -> None:
 
 def test_blanks_between_wide_characters_are_no_words_ends() -> None:
     assert without_gaps("自転 車 の 修理 at 9 時") == "自転車の修理 at 9 時"
+
+
+def test_a_title_is_bounded_as_a_text_is() -> None:
+    page = f"<html><head><title>{'long ' * 50_000}</title></head><body><p>Words.</p></body></html>"
+    assert read(page.encode(), kind="text/html", limits=Limits()).title == ("long " * 100)[:500]
