@@ -154,7 +154,7 @@ class CallHandler(ASGIHandler):
                 await signals.request_finished.asend(sender=type(self))
             else:
                 await sync_to_async(response.close)()
-        elif response is not None and _has_to_be_closed(response):
+        elif response is not None:
             response.close()
 
 
@@ -196,11 +196,6 @@ def _is_listened_to(signal: Signal) -> bool:
         if receiver is not None and not str(getattr(receiver, "__module__", "")).startswith("django."):
             return True
     return False
-
-
-def _has_to_be_closed(response: HttpResponseBase) -> bool:
-    """A whole reply that refers to no file has not: its ``close`` would only send the signal."""
-    return bool(getattr(response, "_resource_closers", True)) or not isinstance(response, HttpResponse)
 
 
 def _never(_: HttpRequest) -> HttpResponseBase:

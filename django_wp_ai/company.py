@@ -12,11 +12,12 @@ from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from django_wp_ai import bridge
-from django_wp_ai.together import Failed, Steps, alone, together
+from django_wp_ai.together import Failed, Steps, alone, own, together
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ def _set_off(loop: asyncio.AbstractEventLoop, line: Hashable, callers: list[_Cal
         bridge.submit(_go, loop, line, party)
     except RuntimeError as error:  # the process ends
         _lines[loop].pop(line, None)
-        _deal(callers, [Failed(error)] * len(callers))
+        _deal(callers, [Failed(own(error)) for _ in callers])
     else:
         _lines[loop][line] = callers[MOST:]
 
@@ -71,9 +72,10 @@ def _go(loop: asyncio.AbstractEventLoop, line: Hashable, party: Sequence[_Caller
     left = [caller for caller in party if not caller.outcome.cancelled()]
     outcomes: Sequence[Any]
     try:
-        outcomes = bridge.with_connections(lambda: together([(caller.context, caller.steps) for caller in left]))
+        flows = [(caller.context, caller.steps) for caller in left]
+        outcomes = bridge.with_connections(partial(together, flows, after_failure=bridge.let_connections_go))
     except BaseException as error:  # noqa: BLE001 - carried to the awaiting flows
-        outcomes = [Failed(error)] * len(left)
+        outcomes = [Failed(own(error)) for _ in left]
     with suppress(RuntimeError):  # the loop ended meanwhile
         loop.call_soon_threadsafe(_arrived, loop, line, left, outcomes)
 
@@ -82,7 +84,7 @@ def _arrived(
     loop: asyncio.AbstractEventLoop, line: Hashable, party: Sequence[_Caller], outcomes: Sequence[Any]
 ) -> None:
     """On the loop: let the next ones go, then deal out."""
-    waiting = [caller for caller in _lines[loop].pop(line) if not caller.outcome.cancelled()]
+    waiting = [caller for caller in _lines[loop].pop(line, ()) if not caller.outcome.done()]
     if waiting:
         _set_off(loop, line, waiting)
     _deal(party, outcomes)
@@ -90,7 +92,7 @@ def _arrived(
 
 def _deal(party: Sequence[_Caller], outcomes: Sequence[Any]) -> None:
     for caller, outcome in zip(party, outcomes, strict=True):
-        if caller.outcome.cancelled():
+        if caller.outcome.done():  # cancelled, or told of a failure though the pool had taken the hop
             continue
         if isinstance(outcome, Failed):
             caller.outcome.set_exception(outcome.error)

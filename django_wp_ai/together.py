@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextvars import Context
+from copy import copy
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -84,8 +85,26 @@ def blocking(flow: Callable[P, Steps[T]]) -> Callable[P, T]:
     return driven
 
 
-def together(flows: Sequence[tuple[Context, Steps[T]]]) -> list[T | Failed]:
-    """Drive flows side by side, each step in the flow's own context; their outcomes, in order."""
+def own(error: BaseException) -> BaseException:
+    """A copy for one of those that it is raised for: an error gathers the frames of whoever it passes."""
+    try:
+        copied = copy(error)
+    except Exception:  # noqa: BLE001 - one that can't be made again is shared
+        return error
+    if type(copied) is not type(error):
+        return error
+    copied.__cause__, copied.__suppress_context__ = error.__cause__, error.__suppress_context__
+    return copied.with_traceback(error.__traceback__)
+
+
+def together(
+    flows: Sequence[tuple[Context, Steps[T]]], *, after_failure: Callable[[], object] = bool
+) -> list[T | Failed]:
+    """Drive flows side by side, each step in the flow's own context; their outcomes, in order.
+
+    What is asked for several runs in the context of the first of them. ``after_failure`` is called when a flow has
+    failed, so that what broke under it does not break under the next.
+    """
     over: dict[int, T | Failed] = {}
     turn: list[tuple[int, Any]] = [(number, None) for number in range(len(flows))]
     while turn:
@@ -98,9 +117,14 @@ def together(flows: Sequence[tuple[Context, Steps[T]]]) -> list[T | Failed]:
                 over[number] = end.value
             except BaseException as error:  # noqa: BLE001 - this flow's outcome
                 over[number] = Failed(error)
+                after_failure()
             else:
                 asked.setdefault(one.answer_all, []).append((number, one.question))
-        turn = [answered for answer_all, questions in asked.items() for answered in _answered(answer_all, questions)]
+        turn = [
+            answered
+            for answer_all, questions in asked.items()
+            for answered in _answered(flows[questions[0][0]][0], answer_all, questions)
+        ]
     return [over[number] for number in range(len(flows))]
 
 
@@ -108,10 +132,12 @@ def _resume(steps: Steps[Any], outcome: Any) -> Asked:
     return steps.throw(outcome.error) if isinstance(outcome, Failed) else steps.send(outcome)
 
 
-def _answered(answer_all: AnswerAll[Any, Any], asked: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
+def _answered(
+    context: Context, answer_all: AnswerAll[Any, Any], asked: Sequence[tuple[int, Any]]
+) -> list[tuple[int, Any]]:
     numbers = [number for number, _ in asked]
     try:
-        outcomes = answer_all([question for _, question in asked])
+        outcomes = context.run(answer_all, [question for _, question in asked])
     except BaseException as error:  # noqa: BLE001 - raised for each where it was asked
-        return [(number, Failed(error)) for number in numbers]
+        return [(number, Failed(own(error))) for number in numbers]
     return list(zip(numbers, outcomes, strict=True))

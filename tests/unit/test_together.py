@@ -96,3 +96,41 @@ def test_what_can_only_be_answered_one_by_one_fails_one_by_one() -> None:
     outcomes = each(lambda number: 1 // number, [1, 0])
     assert outcomes[0] == 1
     assert isinstance(outcomes[1], Failed)
+
+
+def test_each_gets_an_error_of_its_own_from_a_store_that_failed_for_all() -> None:
+    def broken(_: Sequence[Any]) -> list[Any]:
+        raise ValueError("down")
+
+    flows = [(copy_context(), ask(broken, number)) for number in range(2)]
+    first, second = together(flows)
+    assert isinstance(first, Failed)
+    assert isinstance(second, Failed)
+    assert repr(first.error) == repr(second.error) == "ValueError('down')"
+    assert first.error is not second.error
+
+
+def test_what_broke_under_one_flow_is_mended_before_the_next() -> None:
+    mended: list[str] = []
+
+    def failing() -> Steps[None]:
+        raise ValueError
+        yield
+
+    together([(copy_context(), failing()), (copy_context(), failing())], after_failure=lambda: mended.append("once"))
+    assert mended == ["once", "once"]
+
+
+def test_a_store_is_asked_in_the_context_of_the_first_who_asks() -> None:
+    named: ContextVar[str] = ContextVar("named", default="nobody")
+    seen: list[str] = []
+
+    def answer(questions: Sequence[Any]) -> list[Any]:
+        seen.append(named.get())
+        return list(questions)
+
+    contexts = [copy_context(), copy_context()]
+    for context, name in zip(contexts, ("first", "second"), strict=True):
+        context.run(named.set, name)
+    assert together([(context, ask(answer, 1)) for context in contexts]) == [1, 1]
+    assert seen == ["first"]
