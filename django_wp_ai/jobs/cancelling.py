@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models.functions import Now
 
 from django_wp_ai.exceptions import Conflict, NotFound
-from django_wp_ai.jobs import transitions
+from django_wp_ai.jobs import registry, transitions
 from django_wp_ai.jobs.held import lock, one_transaction
 from django_wp_ai.jobs.waking import wake
 from django_wp_ai.models import Job, Tenant
@@ -77,6 +77,7 @@ def retry_ended(tenant: Tenant, job_id: uuid.UUID) -> Job:
             raise Conflict("The job is part of a batch, which can be tried again as a whole.")
         if job.anonymised_at is not None:
             raise Conflict("The input of the job is no longer kept.")
+        _require_single(job)
         fresh = {
             "status": Job.Status.QUEUED,
             "attempts": 0,
@@ -93,6 +94,15 @@ def retry_ended(tenant: Tenant, job_id: uuid.UUID) -> Job:
         mine.filter(pk=job.pk).update(**fresh)
         wake(job.pk)
     return mine.select_related("tenant").get(pk=job_id)
+
+
+def _require_single(job: Job) -> None:
+    kind = registry.kinds().get(job.kind)
+    if kind is None or not kind.single:
+        return
+    Tenant.objects.select_for_update(no_key=True).get(pk=job.tenant_id)  # of two at once one sees the other
+    if Job.objects.for_tenant(job.tenant).filter(kind=job.kind).unfinished().exists():
+        raise Conflict("Another job of this kind has not ended yet.")
 
 
 def _locked(tenant: Tenant, job_id: uuid.UUID) -> tuple[Job, datetime]:

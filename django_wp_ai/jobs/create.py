@@ -46,7 +46,7 @@ def create(principal: Principal, new: NewJob, *, scope: str = "jobs") -> Created
     if principal.credential is None or principal.method == limits.JOB:  # nobody outside, or counted when it began
         return _write_uncounted(job)
     taken: list[limits.RateDecision] = []
-    may_be_known = bool(job.idempotency_key or settings.job_dedupe_s)
+    may_be_known = bool(job.idempotency_key or (settings.job_dedupe_s and not new.is_internal))
     try:
         if not may_be_known:
             return _write(job, taken)  # one statement, which is a transaction of its own

@@ -31,8 +31,8 @@ OnFailure = Callable[["Job", str, str], None]
 class JobKind:
     """How one kind is checked, run and bounded. None stands for the setting's value.
 
-    One that ``is_internal`` can't be asked for by sites. ``on_failure`` gets the job, a code and a message, in the
-    transaction that ends it as failed or cancelled.
+    One that ``is_internal`` can't be asked for by sites, and of one that is ``single`` a site has one at a time.
+    ``on_failure`` gets the job, a code and a message, in the transaction that ends it as failed or cancelled.
     """
 
     name: str
@@ -42,6 +42,7 @@ class JobKind:
     deadline: int | None = None
     attempts: int | None = None
     is_internal: bool = False
+    single: bool = False
     on_failure: OnFailure | None = None
 
     @property
@@ -66,6 +67,7 @@ def job_kind(
     deadline_s: int | None = None,
     max_attempts: int | None = None,
     is_internal: bool = False,
+    single: bool = False,
     on_failure: OnFailure | None = None,
 ) -> Callable[[Callable[[JobContext, InputT], Awaitable[OutputT]]], Callable[[JobContext, InputT], Awaitable[OutputT]]]:
     """Register an ``async def run(context, input) -> output`` as the kind ``name``.
@@ -84,7 +86,7 @@ def job_kind(
         known = _kinds.get(name)
         if known is not None and known.run is not run:
             raise ImproperlyConfigured(f"There are two job kinds named {name!r}.")
-        _kinds[name] = JobKind(name, input, output, run, deadline_s, max_attempts, is_internal, on_failure)
+        _kinds[name] = JobKind(name, input, output, run, deadline_s, max_attempts, is_internal, single, on_failure)
         return run
 
     return register

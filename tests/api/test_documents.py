@@ -306,3 +306,12 @@ def test_an_event_of_another_site_or_of_a_visitor_is_refused(site: Site) -> None
     assert site.post("webhooks/wp-post", {"id": 1, "site_id": "another"}).status_code == 403
     assert site.post("webhooks/wp-post", {"id": 1}, headers=as_user(site, "7")).status_code == 403
     assert not Document.objects.exists()
+
+
+def test_the_job_of_a_document_is_ended_and_tried_again_by_who_may_write(site: Site) -> None:
+    job_id = site.post("v1/documents", POST).json()["job_id"]
+    for call in ("cancel", "retry"):
+        path = f"{MOUNT}v1/jobs/{job_id}/{call}"
+        sent = {"data": "{}", "content_type": "application/json"}
+        assert site.client.post(path, **sent, headers=with_scopes(site, "jobs", "rag.read")).status_code == 403
+        assert site.client.post(path, **sent, headers=with_scopes(site, "jobs", "rag.write")).status_code in (200, 202)

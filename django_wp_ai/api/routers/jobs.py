@@ -19,7 +19,7 @@ from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import Principal
 from django_wp_ai.exceptions import NotFound
 from django_wp_ai.gateway.admission import require_scope
-from django_wp_ai.jobs import cancelling, reading
+from django_wp_ai.jobs import cancelling, reading, registry
 from django_wp_ai.jobs.create import Created, create
 from django_wp_ai.models import Job
 
@@ -116,11 +116,20 @@ def own(principal: Principal, job_id: str) -> Job:
 
 
 def _cancel(principal: Principal, job_id: str) -> Job:
-    return cancelling.request_cancel(principal.tenant, own(principal, job_id).pk)
+    return cancelling.request_cancel(principal.tenant, _changeable(principal, job_id).pk)
 
 
 def _retry(principal: Principal, job_id: str) -> Job:
-    return cancelling.retry_ended(principal.tenant, own(principal, job_id).pk)
+    return cancelling.retry_ended(principal.tenant, _changeable(principal, job_id).pk)
+
+
+def _changeable(principal: Principal, job_id: str) -> Job:
+    """A job of its own; what keeps the site's index is changed by who may write to it."""
+    found = own(principal, job_id)
+    kind = registry.kinds().get(found.kind)
+    if kind is not None and kind.is_internal:
+        require_scope(principal, "rag.write")
+    return found
 
 
 def _accepted(found: Job, *, status: int = 202) -> HttpResponse:

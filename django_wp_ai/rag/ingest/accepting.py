@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from django_wp_ai.datatypes import Principal
 from django_wp_ai.gateway.admission import require_scope
+from django_wp_ai.jobs import payload
 from django_wp_ai.jobs.create import NewJob, create
 from django_wp_ai.jobs.held import one_transaction
-from django_wp_ai.models import Document, DocumentUpload, Job, Tenant
+from django_wp_ai.models import Document, DocumentText, DocumentUpload, Job, Tenant
 from django_wp_ai.rag.ingest.new import NewDocument, check, described
 from django_wp_ai.rag.ingest.rows import save_all
+from django_wp_ai.security.secrets import UndecryptableSecret
 
 KIND = "ingest"
 SCOPE = "rag.write"
@@ -81,14 +83,15 @@ def reindex(principal: Principal, documents: Sequence[Document]) -> Job | None:
     require_scope(principal, SCOPE)
     tenant = principal.tenant
     with one_transaction():
-        mine = Document.objects.for_tenant(tenant).living().filter(pk__in=[document.pk for document in documents])
+        living = Document.objects.for_tenant(tenant).living().filter(pk__in=[document.pk for document in documents])
+        mine = living.exclude(status=Document.Status.PENDING, job__status__in=Job.UNFINISHED)  # newer news is under way
         rows = list(mine.select_for_update(of=("self",), no_key=True).order_by("pk")[:MOST_AT_ONCE])
         entries = [entry for row in rows if (entry := _entry_again(tenant, row)) is not None]
         if not entries:
             return None
         job = _job(principal, entries, "")
         chosen = [entry["document"] for entry in entries]
-        mine.filter(pk__in=chosen).update(job=job, status=Document.Status.PENDING, updated_at=timezone.now())
+        living.filter(pk__in=chosen).update(job=job, status=Document.Status.PENDING, updated_at=timezone.now())
     return job
 
 
@@ -158,12 +161,34 @@ def _entry(row: Document, new: NewDocument, upload: DocumentUpload | None) -> di
 
 
 def _entry_again(tenant: Tenant, row: Document) -> dict[str, Any] | None:
-    upload = DocumentUpload.objects.for_tenant(tenant).filter(document=row).order_by("-created_at").first()
-    if upload is None and not hasattr(row, "read"):
+    if row.status == Document.Status.FAILED and (last := _last_entry(tenant, row)) is not None:
+        return {**last, "tells": False}
+    uploads = DocumentUpload.objects.for_tenant(tenant).filter(document=row).order_by("-created_at")
+    key = uploads.values_list("pk", flat=True).first()
+    if key is None and not DocumentText.objects.filter(document=row).exists():
         return None
-    fields = {name: getattr(row, name) for name in FIELDS}
-    key = None if upload is None else str(upload.pk)
-    return {"document": row.pk, "upload": key, "fields": fields, "hash": row.wanted_hash, "tells": False, "again": True}
+    return {
+        "document": row.pk,
+        "upload": None if key is None else str(key),
+        "fields": {name: getattr(row, name) for name in FIELDS},
+        "hash": row.wanted_hash,
+        "tells": False,
+        "again": True,
+    }
+
+
+def _last_entry(tenant: Tenant, row: Document) -> dict[str, Any] | None:
+    """What the job was told that failed at it, with the fields that came along; None where that is not kept."""
+    if row.job is None or not row.job.input_sealed:
+        return None
+    try:
+        told = payload.unseal(row.job.input_sealed)["documents"]
+        last: dict[str, Any] | None = next((entry for entry in told if entry["document"] == row.pk), None)
+    except (UndecryptableSecret, ValueError, LookupError, TypeError):
+        return None
+    if last is None or not last.get("upload"):
+        return last
+    return last if DocumentUpload.objects.for_tenant(tenant).filter(pk=last["upload"]).exists() else None
 
 
 def _job(principal: Principal, entries: list[dict[str, Any]], request_id: str) -> Job:

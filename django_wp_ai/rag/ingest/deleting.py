@@ -43,13 +43,16 @@ def delete(principal: Principal, source_id: str, *, modified_at: datetime | None
     """
     require_scope(principal, SCOPE)
     with one_transaction():
-        mine = Document.objects.for_tenant(principal.tenant).living()
-        rows = mine.filter(source_id=source_id).select_for_update(no_key=True)
-        found = rows.first() if is_name(source_id) else None
-        if found is None:
-            raise NotFound("There is no document of this source id.")
-        if not found.is_older_than_known(modified_at):
-            _bury(principal.tenant, [found], modified_at)
+        mine = Document.objects.for_tenant(principal.tenant).filter(source_id=source_id)
+        found = mine.select_for_update(no_key=True).first() if is_name(source_id) else None
+        is_there = found is not None and found.deleted_at is None
+        if found is not None and not found.is_older_than_known(modified_at):
+            if is_there:
+                _bury(principal.tenant, [found], modified_at)
+            elif modified_at is not None:  # what is older than this news can't bring it back either
+                mine.update(modified_at=modified_at)
+    if found is None or not is_there:
+        raise NotFound("There is no document of this source id.")
     return found
 
 
@@ -71,6 +74,7 @@ def bury_pulled(tenant: Tenant, job_id: UUID, ids: Collection[int]) -> None:
 
 
 def _bury(tenant: Tenant, documents: list[Document], modified_at: datetime | None) -> None:
+    bump(tenant)  # first, as everybody does who changes what is searched: the index's row, then passages
     now = timezone.now()
     ids = [document.pk for document in documents]
     Chunk.objects.for_tenant(tenant).filter(document_id__in=ids).delete()
@@ -81,4 +85,3 @@ def _bury(tenant: Tenant, documents: list[Document], modified_at: datetime | Non
             setattr(document, name, value)
         document.deleted_at, document.modified_at = now, modified_at or now
         document.save()
-    bump(tenant)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from django.db import connections, router
 
-from django_wp_ai.models import Document
+from django_wp_ai.models import Document, Tenant
 
 _ADD_COST = "UPDATE django_wp_ai_document SET cost_usd = cost_usd + %s WHERE id = %s"
+
+
+def hold(tenant: Tenant, ids: Collection[int]) -> None:
+    """Lock documents in the order that all do, before anything else of the tenant is locked; in a transaction."""
+    rows = Document.objects.for_tenant(tenant).filter(pk__in=ids).order_by("pk")
+    list(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 def save_all(documents: Sequence[Document], fields: Sequence[str]) -> None:

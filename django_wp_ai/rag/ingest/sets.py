@@ -33,6 +33,9 @@ class Intake:
             self.counts["refused"] += 1
             self.refused.append((new.source_id, error.detail or error.title))
             return
+        if new.file_url or new.is_pulled:  # what may fail for a while is tried again by a job of its own
+            self._take([new])
+            return
         size = len(new.content)
         if self._waiting and (len(self._waiting) >= MOST_AT_ONCE or self._bytes + size > MOST_BYTES):
             self.flush()
@@ -42,7 +45,10 @@ class Intake:
     def flush(self) -> None:
         """Take in those that wait."""
         waiting, self._waiting, self._bytes = self._waiting, [], 0
-        self.counts.update(_became(accepted) for accepted in accept_many(self._principal, waiting))
+        self._take(waiting)
+
+    def _take(self, items: Sequence[NewDocument]) -> None:
+        self.counts.update(_became(accepted) for accepted in accept_many(self._principal, items))
 
 
 def _became(accepted: Accepted) -> str:
@@ -61,7 +67,7 @@ def new_of(found: SourceDocument, *, seen_at: datetime | None = None) -> NewDocu
         text=found.text,
         html=found.html if not found.text else "",
         data=found.data if not (found.text or found.html) else b"",
-        file_url="" if has_content else found.url,
+        file_url=found.url if not has_content and found.filename else "",  # a post without words is no file
         mime=found.mime[:127],
         filename=(found.filename or "file")[:255] if found.data else "",
         post_type=found.post_type[:64],

@@ -14,7 +14,7 @@ from django_wp_ai.rag.ingest import staging, telling
 from django_wp_ai.rag.ingest.deleting import bury_pulled
 from django_wp_ai.rag.ingest.entries import Work
 from django_wp_ai.rag.ingest.revision import locked_index
-from django_wp_ai.rag.ingest.rows import save_all
+from django_wp_ai.rag.ingest.rows import hold, save_all
 
 WRITTEN = (
     "title",
@@ -46,8 +46,10 @@ class ModelMoved(Exception):
 def swap(tenant: Tenant, job_id: UUID, works: Sequence[Work], model: str) -> None:
     """Let the staged chunks of each open document serve, and note what failed; the index gets its next revision.
 
-    Called in a transaction that holds the job. Raises ModelMoved.
+    Called in a transaction that holds the job, maybe more than once: what it made of the documents is only so when
+    that has ended (``served``). Raises ModelMoved.
     """
+    hold(tenant, [work.document.pk for work in works])
     staging.own(tenant, job_id, works)
     ready = [work for work in works if work.is_open]
     if ready:
@@ -61,6 +63,13 @@ def swap(tenant: Tenant, job_id: UUID, works: Sequence[Work], model: str) -> Non
     if gone := [work.document.pk for work in works if work.outcome == "deleted"]:
         bury_pulled(tenant, job_id, gone)
     note_failures(tenant, job_id, works)
+
+
+def served(works: Sequence[Work]) -> None:
+    """After the transaction of ``swap``: what was open is indexed."""
+    for work in works:
+        if work.is_open:
+            work.outcome = "indexed"
 
 
 def note_failures(tenant: Tenant, job_id: UUID, works: Sequence[Work]) -> None:
@@ -84,7 +93,7 @@ def _serve(tenant: Tenant, works: Sequence[Work], index: SiteIndex, model: str) 
     by_document = {work.document.pk: work for work in works}
     chunks = Chunk.objects.for_tenant(tenant).filter(document__in=by_document)
     staged = chunks.filter(is_live=False)
-    if index.embedding_model not in ("", model) and chunks_of(tenant).exists():
+    if index.embedding_model not in ("", model) and Chunk.objects.for_tenant(tenant).live().exists():
         raise ModelMoved
     counted = dict(staged.order_by().values_list("document").annotate(number=Count("pk")))
     for pk, work in by_document.items():
@@ -105,14 +114,8 @@ def _serve(tenant: Tenant, works: Sequence[Work], index: SiteIndex, model: str) 
     )
     save_all([_indexed(work, now) for work in works], WRITTEN)
     for work in works:
-        work.outcome = "indexed"
         if work.entry.tells:
             telling.tell(tenant, work.document)
-
-
-def chunks_of(tenant: Tenant) -> Any:
-    """The passages that searches see."""
-    return Chunk.objects.for_tenant(tenant).live()
 
 
 def _indexed(work: Work, now: Any) -> Document:

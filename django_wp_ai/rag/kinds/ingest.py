@@ -6,7 +6,6 @@ Created by ``rag.ingest.accept`` only. Whatever interrupts it, what was embedded
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from functools import partial
 from typing import Annotated
@@ -17,13 +16,14 @@ from django_wp_ai.bridge import in_thread
 from django_wp_ai.jobs import payload
 from django_wp_ai.jobs.context import JobContext, JobFailed
 from django_wp_ai.jobs.registry import job_kind
-from django_wp_ai.models import Job
+from django_wp_ai.models import Document, Job
 from django_wp_ai.rag.embedding import serving_model
 from django_wp_ai.rag.ingest import staging, swapping, vectors
 from django_wp_ai.rag.ingest.accepting import KIND
 from django_wp_ai.rag.ingest.cutting import cut_all
 from django_wp_ai.rag.ingest.entries import Entry, Work
 from django_wp_ai.rag.ingest.loading import load
+from django_wp_ai.rag.ingest.rows import hold
 from django_wp_ai.schemas.base import Strict
 from django_wp_ai.security.secrets import UndecryptableSecret
 
@@ -60,12 +60,15 @@ class IngestOut(Strict):
 
 def note_failure(job: Job, code: str, message: str) -> None:
     """A job that ended without success leaves no document that seems to be under way."""
-    try:
-        given = IngestIn.model_validate_json(json.dumps(payload.unseal(job.input_sealed)))
-    except UndecryptableSecret:
-        return
-    for entry in given.documents:
-        swapping.mark_failed(job.tenant, job.pk, entry.document, code, message, tells=entry.tells)
+    try:  # an input of another version of this app may look otherwise, and must not keep its job from ending
+        tells = {entry["document"]: entry.get("tells", True) for entry in payload.unseal(job.input_sealed)["documents"]}
+    except (UndecryptableSecret, ValueError, LookupError, TypeError, AttributeError):
+        tells = {}
+    mine = Document.objects.for_tenant(job.tenant).filter(job_id=job.pk)
+    ids = list(mine.values_list("pk", flat=True))
+    hold(job.tenant, ids)
+    for pk in sorted(ids):
+        swapping.mark_failed(job.tenant, job.pk, pk, code, message, tells=tells.get(pk, True))
 
 
 @job_kind(KIND, input=IngestIn, output=IngestOut, deadline_s=3600, is_internal=True, on_failure=note_failure)
@@ -92,6 +95,7 @@ async def _index(context: JobContext, works: list[Work]) -> int:
         missing = await context.commit(partial(staging.stage, tenant, context.job_id, works, model))
         sent = await vectors.embed(context, missing, model)
     await context.commit(partial(swapping.swap, tenant, context.job_id, works, model))
+    swapping.served(works)
     return sent
 
 

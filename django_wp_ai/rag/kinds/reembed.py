@@ -44,7 +44,7 @@ class ReembedOut(Strict):
     embedded: int
 
 
-@job_kind(REEMBED, input=ReembedIn, output=ReembedOut, deadline_s=24 * 3600, is_internal=True)
+@job_kind(REEMBED, input=ReembedIn, output=ReembedOut, deadline_s=24 * 3600, is_internal=True, single=True)
 async def reembed(context: JobContext, given: ReembedIn) -> ReembedOut:
     """Embed what is not embedded by the model yet, until nothing is left, and change over in one transaction."""
     tenant, model, sent = context.tenant, given.model, 0

@@ -5,6 +5,7 @@ It pulls page by page and hands over what it finds, so many documents a job; tha
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import partial
 
@@ -50,7 +51,9 @@ def note_failure(job: Job, code: str, message: str) -> None:
     SiteIndex.objects.for_tenant(job.tenant).update(sync_error=f"{code}: {message}"[:500])
 
 
-@job_kind(SYNC, input=SyncIn, output=SyncOut, deadline_s=4 * 3600, is_internal=True, on_failure=note_failure)
+@job_kind(
+    SYNC, input=SyncIn, output=SyncOut, deadline_s=4 * 3600, is_internal=True, single=True, on_failure=note_failure
+)
 async def sync(context: JobContext, given: SyncIn) -> SyncOut:
     """Safe to be run again from its beginning: what was taken in is known by then."""
     tenant, began = context.tenant, timezone.now()
@@ -95,11 +98,16 @@ def _delete_all_but(tenant: Tenant, ids: set[str], began: datetime) -> int:
     types = tenant.content_types or wordpress.DEFAULT_TYPES
     pulled = Document.objects.for_tenant(tenant).living().filter(post_type__in=types, updated_at__lt=began)
     names = pulled.values_list("source_id", "post_type").iterator()
-    gone = [name for name, kind in names if name not in ids and name.removeprefix(f"{kind}-").isdigit()]
+    gone = [name for name, kind in names if name not in ids and _is_pulled(name, kind)]
     return sum(
         deleting.delete_many(tenant, gone[at : at + AT_ONCE], untouched_since=began)
         for at in range(0, len(gone), AT_ONCE)
     )
+
+
+def _is_pulled(name: str, kind: str) -> bool:
+    """Whether a document bears the name that a sync gives; others are the site's own affair."""
+    return re.fullmatch(rf"{re.escape(kind)}-[0-9]+", name) is not None
 
 
 def _note(tenant: Tenant, began: datetime, *, is_full: bool) -> None:

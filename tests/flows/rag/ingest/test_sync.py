@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from django_wp_ai.exceptions import Invalid
+from django_wp_ai.exceptions import Conflict, Invalid
+from django_wp_ai.jobs.cancelling import retry_ended
 from django_wp_ai.models import Document, Job, SiteIndex, Tenant
 from django_wp_ai.rag import ingest
 from django_wp_ai.rag.sources import rest
@@ -152,3 +153,14 @@ def test_a_tenant_without_a_site_has_nothing_to_pull(library: Library) -> None:
     library.tenant.site_url = ""
     with pytest.raises(Invalid):
         ingest.start_sync(library.principal, full=False)
+
+
+def test_of_two_looks_one_is_not_tried_again_beside_the_other(library: Library, blog: Blog) -> None:
+    blog.down = 403
+    first = ingest.start_sync(library.principal, full=True)
+    Job.objects.filter(pk=first.pk).update(max_attempts=1)
+    library.run_due()
+    assert Job.objects.get(pk=first.pk).status == "failed"
+    ingest.start_sync(library.principal, full=True)
+    with pytest.raises(Conflict):
+        retry_ended(library.tenant, first.pk)
