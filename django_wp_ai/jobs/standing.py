@@ -9,8 +9,6 @@ from django_wp_ai.policy.limits import JOB
 
 #: The scope ``jobs`` allows a job its own calls.
 SCOPES = frozenset({"chat", "embeddings"})
-
-
 #: In ``Job.caller`` of work that the operator began: no credential stands behind it that could be revoked.
 OPERATOR = "operator"
 

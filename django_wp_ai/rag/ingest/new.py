@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from django.utils import timezone
@@ -15,6 +14,7 @@ from django_wp_ai.conf import settings
 from django_wp_ai.exceptions import Invalid, TooLarge
 from django_wp_ai.jobs import inputs, payload
 from django_wp_ai.models import Tenant
+from django_wp_ai.rag.sources.base import NOTHING
 from django_wp_ai.security import outbound
 
 MAX_TAGS = 100
@@ -23,7 +23,6 @@ LENGTHS |= {"post_type": 64, "language": 16}
 #: The path of this name asks for a sync.
 RESERVED = frozenset({"sync"})
 MARKDOWN, HTML = "text/markdown", "text/html"
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from django_wp_ai.exceptions import WpAiError
 
@@ -89,6 +91,22 @@ def language_code(text: object) -> str:
     """``de`` of ``de_DE``, ``de-at`` or ``de``; "" for what is no code."""
     found = _LANGUAGE.match(text) if isinstance(text, str) else None
     return found[1].lower() if found else ""
+
+
+def last_change(modified: object, published: object) -> datetime | None:
+    """When a thing became what it is, by its two GMT times: one that was scheduled appears after its last change."""
+    return max(filter(None, (utc(modified), utc(published))), default=None)
+
+
+def web_address(text: str) -> str:
+    """An address that a browser opens as a page; "" for another."""
+    url = clean(text.strip())
+    return url if url.startswith(("http://", "https://")) else ""
+
+
+def file_name(url: str) -> str:
+    """The last part of an address's path."""
+    return clean(PurePosixPath(unquote(urlsplit(url.strip()).path)).name)
 
 
 def is_document(mime: str) -> bool:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from django_wp_ai.models import Tenant
 from django_wp_ai.rag.sources.base import (
     SourceDocument,
     SourceFailed,
     clean,
+    file_name,
     is_document,
     language_code,
+    last_change,
     plain,
     source_id,
-    utc,
+    web_address,
 )
 from django_wp_ai.rag.sources.paging import PER_PAGE, Thing, things
 from django_wp_ai.rag.sources.rest import Site
@@ -139,16 +139,15 @@ def _document(thing: Thing, kind: _Kind, names: _Names) -> SourceDocument:
     return SourceDocument(
         source_id=source_id(kind.name, thing["id"]),
         title=plain(_text(thing.get("title"))),
-        url=url if url.startswith(("http://", "https://")) else "",
+        url=web_address(url),
         html="" if is_file else clean(_text(thing.get("content"))),
         mime=_text(thing.get("mime_type")) if is_file else "text/html",
-        filename=PurePosixPath(unquote(urlsplit(url).path)).name if is_file else "",
+        filename=file_name(url) if is_file else "",
         post_type=kind.name,
         language=language_code(thing.get("lang")),
         tags=names.of(thing),
-        # A scheduled post appears at its date, which is later than its last change.
-        modified_at=max(filter(None, (utc(thing.get("modified_gmt")), utc(thing.get("date_gmt")))), default=None),
-        metadata={"page_url": _text(thing.get("link"))} if is_file else {},
+        modified_at=last_change(thing.get("modified_gmt"), thing.get("date_gmt")),
+        metadata={"page_url": web_address(_text(thing.get("link")))} if is_file else {},
     )
 
 

@@ -6,19 +6,20 @@ import logging
 import mimetypes
 import os
 from collections.abc import Collection, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from django_wp_ai.rag.sources.base import (
     SourceDocument,
     SourceFailed,
     clean,
+    file_name,
     is_document,
     language_code,
+    last_change,
     plain,
     source_id,
-    utc,
+    web_address,
 )
 from django_wp_ai.rag.sources.wxr_items import Item, items
 
@@ -81,32 +82,27 @@ def _is_left_out(item: Item, hidden: set[str]) -> bool:
     return not is_document(_mime(item)) or item.texts.get("post_parent", "").strip() in hidden
 
 
-def _filename(item: Item) -> str:
-    return PurePosixPath(unquote(urlsplit(item.texts.get("attachment_url", "").strip()).path)).name
-
-
 def _mime(item: Item) -> str:
     """What the name says; the export doesn't tell."""
-    return mimetypes.guess_type(_filename(item))[0] or ""
+    return mimetypes.guess_type(file_name(item.texts.get("attachment_url", "")))[0] or ""
 
 
 def _document(item: Item) -> SourceDocument:
     texts = item.texts
     is_file = _type(item) == "attachment"
-    url = (texts.get("attachment_url", "") if is_file else texts.get("link", "")).strip()
+    url = texts.get("attachment_url", "") if is_file else texts.get("link", "")
     languages = [slug for domain, slug, _ in item.terms if domain == "language"]  # as Polylang writes it
     labels = (plain(label) for domain, _, label in item.terms if domain in _LABELS)
-    modified, published = utc(texts.get("post_modified_gmt")), utc(texts.get("post_date_gmt"))
     return SourceDocument(
         source_id=source_id(_type(item), int(_id(item))),
         title=plain(texts.get("title", "")),
-        url=clean(url) if url.startswith(("http://", "https://")) else "",
+        url=web_address(url),
         html="" if is_file else clean(texts.get("content", "")),
         mime=_mime(item) if is_file else "text/html",
-        filename=clean(_filename(item)) if is_file else "",
+        filename=file_name(url) if is_file else "",
         post_type=_type(item),
         language=language_code(languages[0] if languages else item.language),
         tags=tuple(dict.fromkeys(filter(None, labels))),
-        modified_at=max(filter(None, (modified, published)), default=None),
-        metadata={"page_url": clean(texts.get("link", "").strip())} if is_file else {},
+        modified_at=last_change(texts.get("post_modified_gmt"), texts.get("post_date_gmt")),
+        metadata={"page_url": web_address(texts.get("link", ""))} if is_file else {},
     )
