@@ -33,6 +33,7 @@ class Checker:
         self._said = ""
         self._blank = ""
         self._has_dropped = False
+        self._last = ""  # the last character that was shown
 
     def feed(self, text: str) -> str:
         """What can be shown now."""
@@ -57,8 +58,12 @@ class Checker:
         return self._with_blank(body, text[len(body) :])
 
     def _with_blank(self, body: str, blank: str) -> str:
-        lead, self._blank = self._blank, blank
-        return lead + body
+        """What is shown next; what Markdown would make a link or the definition of one is parted."""
+        shown = self._blank + body
+        if self._last == "]" and shown[0] in "(:":
+            shown = f" {shown}"
+        self._blank, self._last = blank, shown[-1]
+        return shown
 
     def _marker(self, marker: Marker) -> str:
         held = "".join(f"[{number}]" for number in marker.numbers if self._cite(number, marker.quote))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,21 +27,23 @@ _UNFINISHED_MARKER = re.compile(
     rf"(?:{_OPEN}(?:(?!\n\s*\n).){{0,{LONGEST_QUOTE + 4}}}|[^\]\u3011\n]{{0,{LONGEST_QUOTE}}}))",
     re.DOTALL,
 )
-_TARGET = rf"\([^()\n]{{0,{LONGEST_URL}}}\)"
+_PLAIN = rf"[^()\n]{{0,{LONGEST_URL}}}"
+_BEGUN_TARGET = rf"\({_PLAIN}(?:\([^()\n]{{0,300}}\){_PLAIN}){{0,3}}"  # parentheses in it come in pairs
+_TARGET = rf"{_BEGUN_TARGET}\)"
+_UNFINISHED_TARGET = rf"{_BEGUN_TARGET}(?:\([^()\n]{{0,300}})?"
 _LINK = re.compile(rf"(?P<image>!?)\[(?P<text>[^\[\]\n]{{0,300}})\](?P<target>{_TARGET})")
-_UNFINISHED_LINK = re.compile(rf"!?\[[^\[\]\n]{{0,300}}(?:\](?:\([^()\n]{{0,{LONGEST_URL}}})?)?")
+_UNFINISHED_LINK = re.compile(rf"!?\[[^\[\]\n]{{0,300}}(?:\](?:{_UNFINISHED_TARGET})?)?")
 _TARGET_BEHIND = re.compile(_TARGET)
 _QUOTE_BEHIND = re.compile(rf"\s?\(?{_OPEN}(?P<quote>[^\n]{{1,{LONGEST_QUOTE}}}?){_CLOSE}\)?(?![^\W_])")
-_UNFINISHED_BEHIND = re.compile(
-    rf"\s?\(?(?:{_OPEN}[^\n]{{0,{LONGEST_QUOTE}}})?|\([^()\n]{{0,{LONGEST_URL}}}", re.IGNORECASE
-)
+_UNFINISHED_BEHIND = re.compile(rf"\s?\(?(?:{_OPEN}[^\n]{{0,{LONGEST_QUOTE}}})?|{_UNFINISHED_TARGET}", re.IGNORECASE)
 _BEGINNINGS: Final = ("https://", "http://", "ftps://", "ftp://", "www.")
-_SPECIAL = re.compile(r"!?\[|\u3010|(?:https?|ftps?)://|www\.|`+", re.IGNORECASE)
+_SPECIAL = re.compile(r"!?\[|\](?=[(:])|\u3010|(?:https?|ftps?)://|www\.|`+", re.IGNORECASE)
 _URL = re.compile(
     rf"(?:(?:https?|ftps?)://|www\.)[^\s<>\"'`\[\](){{}}|\\\u3000-\u303f\uff00-\uffef]{{0,{LONGEST_URL}}}",
     re.IGNORECASE,
 )
 _PUNCTUATION = ".,;:!?"
+_NOT_IN_URLS = re.compile(r"[\x00-\x20]+")  # browsers leave them out
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Scanner:
     """``feed`` and ``finish`` give all that was fed, in order.
 
     A link or an image becomes its text, and a bare URL an ellipsis, unless ``is_known`` says of its URL that the site
-    itself vouches for it. ``is_quote`` tells whether words right behind a marker are the quote that belongs in it.
+    itself vouches for it. Words with ``](`` or ``]:`` in them are such a link: of all others ``]`` is the last. ``is_quote`` tells whether words right behind a marker are the quote that belongs in it.
     """
 
     def __init__(self, *, is_known: Callable[[str], bool], is_quote: Callable[[tuple[int, ...], str], bool]) -> None:
@@ -113,6 +116,8 @@ class Scanner:
     def _special(self, *, is_over: bool) -> Words | Marker | None:
         """What stands at the beginning; None where more text must tell."""
         first = self._held[0]
+        if first == "]":  # by itself, so that what shows it can part it from what stands behind
+            return self._words(1)
         if first == "`":
             return self._backticks(is_over=is_over)
         if first not in "![\u3010":
@@ -159,6 +164,7 @@ class Scanner:
 
     def _leads_home(self, target: str) -> bool:
         address = target[1:-1].strip().partition(" ")[0].strip("<>")
+        address = _NOT_IN_URLS.sub("", html.unescape(address))
         if address.startswith(("/", "#")) and not address.startswith(("//", "/\\")):
             return True
         return self._is_known(address)

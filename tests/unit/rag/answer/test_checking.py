@@ -88,7 +88,23 @@ LINKS = [
     ("At HTTPS://EVIL.example or www.evil.example.", "At \u2026 or \u2026."),
     ("At https://site.example/shop.", "At https://site.example/shop."),
     ('<a href="ftp://evil.example">x</a>', '<a href="\u2026">x</a>'),
-    ("[x]: https://evil.example", "[x]: \u2026"),
+    ("[x]: https://evil.example", "[x] : \u2026"),
+    ("[x]: //evil.example/x and [x][x]", "[x] : //evil.example/x and [x][x]"),
+    ("See [this](javascript:alert(1)).", "See this."),
+    ("![cat](//evil.example/p.png?q=(s))", "cat"),
+    ("![cat](//evil.example/p.png?q=((s)))", "![cat] (//evil.example/p.png?q=((s)))"),
+    ('[this](//evil.example "a (b)")', "this"),
+    ("[a [b] c](//evil.example/x)", "[a [b] c] (//evil.example/x)"),
+    ("[![a](//evil.example/x)](//evil.example/y)", "[a] (//evil.example/y)"),
+    ("[a\nb](//evil.example/x)", "[a\nb] (//evil.example/x)"),
+    ("[this](/&#47;evil.example/x)", "this"),
+    ("[this](/&#9;/evil.example/x)", "this"),
+    ("[this](https://site.example&#64;evil.example/)", "this"),
+    ("[x [9]](//evil.example)", "[x] (//evil.example)"),
+    ("[x] [9]: //evil.example", "[x] : //evil.example"),
+    ("[this](//evil.example", "[this] (//evil.example"),
+    ("See [it](/wiki/Bread_(food)) here.", "See [it](/wiki/Bread_(food)) here."),
+    ("See [it](/a?b=1&amp;c=2 'Our (new) page').", "See [it](/a?b=1&amp;c=2 'Our (new) page')."),
     ("https://[broken", "\u2026[broken"),
     ("ratio 3:4 and http colon", "ratio 3:4 and http colon"),
 ]
@@ -100,11 +116,19 @@ def test_links_lead_to_the_site_or_nowhere(said: str, shown: str, size: int) -> 
     assert read(said, size)[0] == shown
 
 
+@pytest.mark.parametrize("size", [0, 1, 3])
+@pytest.mark.parametrize("behind", [": javascript:alert(1)", "(javascript:alert(1)", ":x", "(//evil.example"])
+def test_a_citation_never_becomes_a_link_or_the_definition_of_one(behind: str, size: int) -> None:
+    assert read(f'[1 "{OPEN}"]{behind}', size) == (f"[1] {behind}", {1: OPEN})
+
+
+HOME_LINK = re.compile(r"!?\[[^\[\]\n]*\]\((?:/(?!/)|https://site\.example/)(?:[^()\n]|\([^()\n]*\))*\)")
 PIECES = st.lists(
     st.sampled_from(
         [
             "[", "]", "1", "2", "9", ' "', '"', "'", OPEN, PARKING, ". ", ", ", "\n\n", "`", "![", "](", ")", "(", " ",
             "https://evil.example/", "https://site.example/", "www.", "h", "htt", "【", "】", "「", "^", ":", "x", "…",
+            "//evil.org", "/page", "]:", "[9]", "\n", "``", "```", "a`", "x[2]",
         ]
     ),
     max_size=24,
@@ -123,6 +147,7 @@ def test_how_an_answer_is_cut_changes_nothing_and_what_is_cited_stands_in_its_so
     shown, quotes = whole
     assert all(quote in TEXTS[number] for number, quote in quotes.items())
     assert "evil.example" not in shown
+    assert not re.search(r"\][(:]", HOME_LINK.sub("", shown))
     without_code = re.sub(r"`[^`]*`?", "", shown)
     assert {int(number) for number in re.findall(r"\[(\d{1,3})\]", without_code)} <= quotes.keys()
 
