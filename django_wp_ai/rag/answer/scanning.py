@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from django_wp_ai.rag.answer.code import Code
+
 LONGEST_QUOTE: Final = 600
 LONGEST_URL: Final = 2000
 HIDDEN_URL: Final = "…"
@@ -24,7 +26,7 @@ _MARKER = re.compile(
 )
 _UNFINISHED_MARKER = re.compile(
     rf"[\[\u3010]\s{{0,2}}(?:\^?|{_NUMBERS}{_PARTED}"
-    rf"(?:{_OPEN}(?:(?!\n\s*\n).){{0,{LONGEST_QUOTE + 4}}}|[^\]\u3011\n]{{0,{LONGEST_QUOTE}}}))",
+    rf"(?:{_OPEN}(?:(?!\n\s*\n).){{0,{LONGEST_QUOTE + 4}}}|[^\]\u3011\n]{{0,{LONGEST_QUOTE}}})\s{{0,2}})",
     re.DOTALL,
 )
 _PLAIN = rf"[^()\n]{{0,{LONGEST_URL}}}"
@@ -33,6 +35,7 @@ _TARGET = rf"{_BEGUN_TARGET}\)"
 _UNFINISHED_TARGET = rf"{_BEGUN_TARGET}(?:\([^()\n]{{0,300}})?"
 _LINK = re.compile(rf"(?P<image>!?)\[(?P<text>[^\[\]\n]{{0,300}})\](?P<target>{_TARGET})")
 _UNFINISHED_LINK = re.compile(rf"!?\[[^\[\]\n]{{0,300}}(?:\](?:{_UNFINISHED_TARGET})?)?")
+_BEGINS_QUOTE = re.compile(_OPEN)
 _TARGET_BEHIND = re.compile(_TARGET)
 _QUOTE_BEHIND = re.compile(rf"\s?\(?{_OPEN}(?P<quote>[^\n]{{1,{LONGEST_QUOTE}}}?){_CLOSE}\)?(?![^\W_])")
 _UNFINISHED_BEHIND = re.compile(rf"\s?\(?(?:{_OPEN}[^\n]{{0,{LONGEST_QUOTE}}})?|{_UNFINISHED_TARGET}", re.IGNORECASE)
@@ -65,7 +68,8 @@ class Scanner:
     """``feed`` and ``finish`` give all that was fed, in order.
 
     A link or an image becomes its text, and a bare URL an ellipsis, unless ``is_known`` says of its URL that the site
-    itself vouches for it. Words with ``](`` or ``]:`` in them are such a link: of all others ``]`` is the last. ``is_quote`` tells whether words right behind a marker are the quote that belongs in it.
+    itself vouches for it. Words with ``](`` or ``]:`` in them are such a link: of all others ``]`` is the last.
+    ``is_quote`` tells whether words right behind a marker are the quote that belongs in it.
     """
 
     def __init__(self, *, is_known: Callable[[str], bool], is_quote: Callable[[tuple[int, ...], str], bool]) -> None:
@@ -73,7 +77,7 @@ class Scanner:
         self._is_quote = is_quote
         self._held = ""
         self._before = ""  # the last character that was given
-        self._code = ""  # the backticks that opened a run of code
+        self._code = Code()
 
     def feed(self, text: str) -> Iterator[Words | Marker]:
         """What is clear by now."""
@@ -111,6 +115,7 @@ class Scanner:
     def _words(self, end: int, shown: str | None = None) -> Words:
         text, self._held = self._held[:end], self._held[end:]
         self._before = text[-1]
+        self._code.passed(text)
         return Words(text if shown is None else shown)
 
     def _special(self, *, is_over: bool) -> Words | Marker | None:
@@ -120,22 +125,38 @@ class Scanner:
             return self._words(1)
         if first == "`":
             return self._backticks(is_over=is_over)
-        if first not in "![\u3010":
-            return self._url(is_over=is_over)
-        is_index = bool(self._code) and (self._before.isalnum() or self._before in "_)]'\"")
+        return self._bracket(is_over=is_over) if first in "![\u3010" else self._url(is_over=is_over)
+
+    def _bracket(self, *, is_over: bool) -> Words | Marker | None:
+        is_index = self._is_index(is_over=is_over)
+        if is_index is None:
+            return None
         if not is_index and (marker := _MARKER.match(self._held)):
+            if not is_over and self._may_quote_more(marker):
+                return None
             return self._marker(marker, is_over=is_over)
         if link := _LINK.match(self._held):
             return self._words(link.end(), None if self._leads_home(link["target"]) else link["text"])
-        at = 1 if first == "!" else 0  # no image, so a mark of its own before what may be a marker
+        at = 1 if self._held[0] == "!" else 0  # no image, so a mark of its own before what may be a marker
         if not is_over and self._is_unfinished(at, is_index=is_index):
             return None
         return self._words(2 if at and not _MARKER.match(self._held, at) else 1)
+
+    def _is_index(self, *, is_over: bool) -> bool | None:
+        """Whether a bracket belongs to the word before it, in code; None where more text must tell."""
+        if self._held[0] != "!" and (self._before.isalnum() or self._before in tuple("_)]'\"")):
+            return self._code.holds(self._held, is_over=is_over)
+        return False
 
     def _is_unfinished(self, at: int, *, is_index: bool) -> bool:
         if _UNFINISHED_LINK.fullmatch(self._held):
             return True
         return not is_index and _UNFINISHED_MARKER.fullmatch(self._held, at) is not None
+
+    def _may_quote_more(self, marker: re.Match[str]) -> bool:
+        """Whether the bracket that closed it may yet turn out to be within a quote."""
+        has_begun = _BEGINS_QUOTE.match(marker["bare"] or "") is not None
+        return has_begun and _UNFINISHED_MARKER.fullmatch(self._held) is not None
 
     def _marker(self, marker: re.Match[str], *, is_over: bool) -> Marker | None:
         numbers = tuple(int(digits) for digits in re.findall(r"\d+", marker["numbers"]))
@@ -150,6 +171,7 @@ class Scanner:
             quote = quoted["quote"]
             end += quoted.end()
         self._before = "]"
+        self._code.passed("]")
         self._held = self._held[end:]
         return Marker(numbers, quote)
 
@@ -173,8 +195,6 @@ class Scanner:
         run = self._held[: len(self._held) - len(self._held.lstrip("`"))]
         if run == self._held and not is_over:
             return None
-        if not self._code:
-            self._code = run
-        elif self._code == run:
-            self._code = ""
-        return self._words(len(run))
+        self._code.met(run)
+        self._before, self._held = "`", self._held[len(run) :]
+        return Words(run)

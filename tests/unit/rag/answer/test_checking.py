@@ -64,6 +64,13 @@ SHOWN = [
     ("In 2024 [2024] ok", "In 2024 [2024] ok", {}),
     ("Use `$matches[1]` or ```x[2]```.", "Use `$matches[1]` or ```x[2]```.", {}),
     ("`[1]` [2]", "``", {}),
+    ('Use the ` key. At noon[7]. And more[8 "evil words here"].', "Use the ` key. At noon. And more.", {}),
+    ("Use the ` key.\n\nAt noon[7]` and more.", "Use the ` key.\n\nAt noon` and more.", {}),
+    ("Use the \\` key. At noon[7] and ` here.", "Use the \\` key. At noon and ` here.", {}),
+    ("Call `` x[2] ` y[3] `` at noon[7].", "Call `` x[2] ` y[3] `` at noon.", {}),
+    ("```php\nx[2]\n\ny[3]\n``` z\n```\nAt noon[7].", "```php\nx[2]\n\ny[3]\n``` z\n```\nAt noon.", {}),
+    ("- ```\n  x[2]\nAt noon[7].", "- ```\n  x[2]\nAt noon.", {}),
+    ("``` x[2] ` y\n\nAt noon[7].", "``` x ` y\n\nAt noon.", {}),
 ]
 
 
@@ -122,13 +129,13 @@ def test_a_citation_never_becomes_a_link_or_the_definition_of_one(behind: str, s
     assert read(f'[1 "{OPEN}"]{behind}', size) == (f"[1] {behind}", {1: OPEN})
 
 
-HOME_LINK = re.compile(r"!?\[[^\[\]\n]*\]\((?:/(?!/)|https://site\.example/)(?:[^()\n]|\([^()\n]*\))*\)")
+HOME_LINK = re.compile(r"!?\[[^\[\]\n]*\]\( ?(?:/(?!/)|https://site\.example/)(?:[^()\n]|\([^()\n]*\))*\)")
 PIECES = st.lists(
     st.sampled_from(
         [
             "[", "]", "1", "2", "9", ' "', '"', "'", OPEN, PARKING, ". ", ", ", "\n\n", "`", "![", "](", ")", "(", " ",
             "https://evil.example/", "https://site.example/", "www.", "h", "htt", "【", "】", "「", "^", ":", "x", "…",
-            "//evil.org", "/page", "]:", "[9]", "\n", "``", "```", "a`", "x[2]",
+            "//evil.org", "/page", "]:", "[9]", "\n", "``", "```", "a`", "x[2]", "\\", "- ", "> ",
         ]
     ),
     max_size=24,
@@ -161,6 +168,15 @@ def test_hostile_answers_end(hostile: str) -> None:
         checking.feed(hostile[at : at + 50])
     checking.finish()
     assert checking.citations == []
+
+
+def test_what_may_be_code_is_held_back_until_it_closes_and_not_for_ever() -> None:
+    checking = checker()
+    assert checking.feed("Use `x[2] and") == "Use `x"
+    assert checking.feed(" y[3]` or") == "[2] and y[3]` or"
+    said = "Use `x[2] " + "word " * 300
+    assert [read(said, size)[0] for size in (0, 1, 7)] == [said.replace("[2]", "").strip()] * 3
+    assert "word" in checker().feed(said)
 
 
 def test_an_unfinished_marker_is_held_back_and_a_long_one_not_for_ever() -> None:
