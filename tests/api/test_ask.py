@@ -82,6 +82,17 @@ def test_what_has_no_answer_costs_nothing_and_says_so(filled: Site, vendor: Runn
     assert vendor.requests == []
 
 
+@pytest.mark.parametrize("mode", ["hybrid", "text"])
+def test_what_no_model_is_asked_tells_of_the_limits_of_its_search(filled: Site, mode: str) -> None:
+    Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=2)
+    for stream, left in ((False, "r=1"), (True, "r=0")):
+        reply = filled.post(PATH, {**OFF_TOPIC, "stream": stream, "mode": mode})
+        assert left in reply["RateLimit"]
+        assert "q=2" in reply["RateLimit-Policy"]
+        if stream:
+            body_of(reply)
+
+
 def test_a_stream_names_its_sources_first_and_its_citations_last(filled: Site) -> None:
     response = filled.post(PATH, {**GOOD, "stream": True})
     assert response["Content-Type"].startswith("text/event-stream")

@@ -12,7 +12,8 @@ from django.test import Client
 from django_wp_ai.bridge import flow_loop
 from django_wp_ai.models import Tenant
 from django_wp_ai.providers import registry
-from django_wp_ai.rag.search import Hit
+from django_wp_ai.rag.search import Hit, flow
+from django_wp_ai.rag.search.picking import pick
 from django_wp_ai.security.issue import issue_site_keys
 from tests.api.conftest import Site
 from tests.api.refusals import check_shape, row_counts
@@ -69,12 +70,26 @@ def test_passages_come_with_their_source_and_scores(filled: Site, mode: str) -> 
         ({"tags": ["a", "c"]}, {"post-1"}),
         ({"source_ids": ["page-2"]}, {"page-2"}),
         ({"lang": "de"}, set()),
+        ({"lang": "en_GB"}, {"post-1", "page-2"}),
+        ({"lang": ["de-AT", "en-us"]}, {"post-1", "page-2"}),
         ({}, {"post-1", "page-2"}),
     ],
 )
 def test_filters_are_taken_as_one_name_or_several(filled: Site, filters: dict[str, Any], found: set[str]) -> None:
     response = filled.post(PATH, {"query": "roses and tomatoes", "filters": filters})
     assert {hit["source_id"] for hit in response.json()["results"]} == found
+
+
+def test_hits_are_picked_off_the_event_loop(filled: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_loop = []
+
+    def picking(hits: Sequence[Hit], k: int) -> list[Hit]:
+        on_loop.append(asyncio._get_running_loop() is not None)
+        return pick(hits, k)
+
+    monkeypatch.setattr(flow, "pick", picking)
+    assert filled.post(PATH, {"query": "roses", "mode": "text"}).json()["results"]
+    assert on_loop == [False]
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "vector", "text"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -16,9 +17,12 @@ from django_wp_ai.api.recording import StreamBody, recorded
 from django_wp_ai.api.schemas.answers import AskIn
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.gateway.admission import require_scope
+from django_wp_ai.gateway.ledger import Call
 from django_wp_ai.gateway.origin import Origin
+from django_wp_ai.policy.rate_fields import ratelimit_fields
 from django_wp_ai.rag.answer import Answer, Question, ask, open_answer
 from django_wp_ai.rag.answer.related import MAX_RELATED, Related, related
+from django_wp_ai.rag.search import metering
 
 router = Router(tags=["content"])
 
@@ -29,10 +33,7 @@ async def ask_content(request: HttpRequest, body: AskIn) -> Any:
     origin = Origin("ask", edge.request_id(request))
     if body.stream:
         return await _stream(request, body.to_question(), origin)
-    answer: Answer = await bridge.run(request, ask(principal_of(request), body.to_question(), origin))
-    if answer.call is not None:
-        tell_limits(request, answer.call)
-    return framing.reply(answer)
+    return framing.reply(await bridge.run(request, _answer(request, body.to_question(), origin)))
 
 
 @router.api_operation(["OPTIONS"], "ask", auth=None, include_in_schema=False)
@@ -41,11 +42,25 @@ async def ask_preflight(request: HttpRequest) -> HttpResponse:
     return await in_thread(cors.preflight, request, methods="POST")
 
 
+async def _answer(request: HttpRequest, question: Question, origin: Origin) -> Answer:
+    answer = await ask(principal_of(request), question, origin)
+    await _tell_limits(request, answer.call, origin)
+    return answer
+
+
+async def _tell_limits(request: HttpRequest, call: Call | None, origin: Origin) -> None:
+    """Those of the model's call, or of the search where no model was asked."""
+    if call is not None:
+        tell_limits(request, call)
+        return
+    rates = await metering.standing(principal_of(request), replace(origin, route="search"))
+    request.wp_ai_fields = ratelimit_fields(rates)  # type: ignore[attr-defined]  # edge.guard writes them
+
+
 async def _stream(request: HttpRequest, question: Question, origin: Origin) -> StreamingHttpResponse:
     async def begin() -> StreamBody:
         stream = await open_answer(principal_of(request), question, origin)
-        if stream.call is not None:
-            tell_limits(request, stream.call)
+        await _tell_limits(request, stream.call, origin)
         body = sse.EventStream(stream, framing.AnswerFraming(stream, origin.request_id))
         return recorded(request, body, sse.HEADERS)
 

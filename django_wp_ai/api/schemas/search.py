@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from django_wp_ai.rag.search import Filters
+from django_wp_ai.rag.sources.base import language_code
 from django_wp_ai.schemas.base import Strict
 
 MAX_QUERY_CHARS = 4000
@@ -30,7 +31,7 @@ class FiltersIn(Strict):
             post_types=_names(self.post_type),
             tags=_names(self.tags),
             source_ids=_names(self.source_ids),
-            languages=_names(self.lang),
+            languages=tuple(language_code(tag) or tag for tag in _names(self.lang)),
         )
 
 

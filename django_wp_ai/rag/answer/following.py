@@ -22,12 +22,13 @@ FEW_WORDS: Final = 4
 FEW_CHARACTERS: Final = 8
 _WORD = re.compile(rf"[^\W_{UNSPACED}]+")
 _CHARACTER = re.compile(f"[{UNSPACED}]")
+#: Of all languages at once, so none that another language, or the same one in another sense, has in most sentences.
 _LEANS = re.compile(
     r"\b(?:it|its|they|them|their|theirs|this|that|these|those|he|him|his|she|her|one|ones|there|then|same|another"
-    r"|er|sie|es|ihn|ihm|ihr|ihnen|dies\w*|jen\w+|das|davon|dabei|dafür|damit|dazu|darin|darüber|dort|da"
-    r"|il|elle|ils|elles|lui|leur|celui|celle|ceux|celles|ça|cela|ceci|y|en"
+    r"|er|ihn|ihm|ihnen|dies\w*|jen\w+|davon|dabei|dafür|damit|dazu|darin|darüber|dort"
+    r"|elle|ils|elles|lui|leur|celui|celle|ceux|celles|ça|cela|ceci"
     r"|él|ella|ellos|ellas|eso|esto|esa|ese|esos|esas|estos|estas|allí|ahí"
-    r"|lui|lei|loro|questo|questa|quello|quella|lì|hij|zij|dit|dat|deze|die|daar)\b"
+    r"|lei|loro|questo|questa|quello|quella|lì|hij|zij|dit|deze|daar)\b"
     r"|^(?:and|but|or|so|also|what about|how about|why|und|aber|oder|auch|warum|wieso|et|mais|ou|pourquoi|y|e|o|pero|"
     r"por qué|perché|en|maar|waarom)\b"
     r"|それ|これ|あれ|その|この|あの|そこ|ここ|では[、,]|じゃあ|他に|ほかに|它|他们|她们|这个|那个|这些|那些",
@@ -44,7 +45,9 @@ def query_of(question: str, history: Sequence[Message]) -> str:
         if message.role == "user" and message.text.strip():
             asked.append(message.text.strip())
     together = "\n".join(reversed(asked))
-    return together if len(together) <= LONGEST else together[-LONGEST:]
+    if len(together) <= LONGEST:
+        return together
+    return question if len(question) >= LONGEST else together[-LONGEST:]
 
 
 def _leans(question: str) -> bool:

@@ -109,7 +109,9 @@ async def _permitted(tenant: Tenant, hits: Sequence[Hit]) -> list[Hit]:
     is_moderated = tenant.moderation != Tenant.Moderation.OFF
     if not hits or not (tenant.denied_terms or is_moderated):
         return list(hits)
-    judged = await moderate(tenant, [hit.content for hit in hits])
+    judged = await moderate(
+        tenant, ["\n".join((hit.source_id, hit.title, *hit.heading_path, hit.content)) for hit in hits]
+    )
     return [
         hit
         for hit, judgement in zip(hits, judged, strict=True)

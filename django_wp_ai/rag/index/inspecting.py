@@ -12,6 +12,7 @@ from django.db.models import Count
 from django_wp_ai.conf import settings
 from django_wp_ai.models import Chunk, SiteIndex, Tenant
 from django_wp_ai.rag.index.naming import MAX_DIMENSIONS, name_of
+from django_wp_ai.rag.index.vectors import leftovers
 from django_wp_ai.rag.search.postgres import vector_text
 from django_wp_ai.rag.search.statement import CHUNKS, SCOPE, condition, distance_to
 
@@ -36,6 +37,7 @@ class IndexHealth:
     size_bytes: int
     rows: int
     known_rows: int
+    leftovers: tuple[str, ...] = ()
 
     @property
     def problem(self) -> str:
@@ -44,7 +46,10 @@ class IndexHealth:
             return f"more than {MAX_DIMENSIONS} dimensions can't be indexed: searches compare every passage"
         if not self.exists:
             return "missing: searches compare every passage"
-        return "" if self.valid else "left half made: searches compare every passage"
+        if not self.valid:
+            return "left half made: searches compare every passage"
+        names = ", ".join(self.leftovers)
+        return f"a rebuild broke off and left {names}, which slows each write: rebuild it" if names else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,8 @@ def _health(connection: BaseDatabaseWrapper, model: str, dimensions: int) -> Ind
     rows = Chunk.objects.filter(is_live=True, embedding_model=model, dimensions=dimensions).aggregate(n=Count("id"))[
         "n"
     ]
-    return IndexHealth(model, dimensions, name, valid is not None, bool(valid), size_bytes, rows, known_rows)
+    left = tuple(leftovers(connection, model, dimensions))
+    return IndexHealth(model, dimensions, name, valid is not None, bool(valid), size_bytes, rows, known_rows, left)
 
 
 def recall(tenant: Tenant, *, sample: int = 50, k: int = 10) -> Recall | None:

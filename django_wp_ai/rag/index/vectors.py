@@ -24,6 +24,10 @@ _STATE = """
 SELECT i.indisvalid FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
 WHERE c.relname = %s AND i.indrelid = 'django_wp_ai_chunk'::regclass
 """
+_LEFTOVERS = """
+SELECT c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
+WHERE i.indrelid = 'django_wp_ai_chunk'::regclass AND NOT i.indisvalid AND c.relname ~ %s ORDER BY c.relname
+"""
 
 
 def ensure(model: str, dimensions: int) -> bool:
@@ -47,15 +51,25 @@ def ensure(model: str, dimensions: int) -> bool:
 
 
 def rebuild(model: str, dimensions: int) -> None:
-    """Make the index anew beside the old one, which serves meanwhile. Blocking."""
+    """Make the index anew beside the old one, which serves meanwhile; what broken-off rebuilds left goes. Blocking."""
     check(model, dimensions)
     connection = connections[router.db_for_write(Chunk)]
     if connection.vendor != "postgresql":
         return
-    if not ensure(model, dimensions):
-        with _alone(connection, name_of(model, dimensions)):
-            how = "" if connection.in_atomic_block else "CONCURRENTLY "
+    is_made = ensure(model, dimensions)
+    with _alone(connection, name_of(model, dimensions)):
+        how = "" if connection.in_atomic_block else "CONCURRENTLY "
+        for name in leftovers(connection, model, dimensions) if how else ():
+            _drop(connection, name)
+        if not is_made:
             _with_memory(connection, f"REINDEX INDEX {how}{name_of(model, dimensions)}")
+
+
+def leftovers(connection: BaseDatabaseWrapper, model: str, dimensions: int) -> list[str]:
+    """What broken-off rebuilds left behind: indexes that nobody reads, and that each write keeps up. Blocking."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LEFTOVERS, [rf"^{name_of(model, dimensions)}_cc(new|old)\d*$"])
+        return [name for (name,) in cursor.fetchall()]
 
 
 def drop(model: str, dimensions: int) -> None:
@@ -63,9 +77,13 @@ def drop(model: str, dimensions: int) -> None:
     connection = connections[router.db_for_write(Chunk)]
     if connection.vendor != "postgresql":
         return
+    _drop(connection, name_of(model, dimensions))
+
+
+def _drop(connection: BaseDatabaseWrapper, name: str) -> None:
     how = "" if connection.in_atomic_block else "CONCURRENTLY "
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP INDEX {how}IF EXISTS {name_of(model, dimensions)}")
+        cursor.execute(f"DROP INDEX {how}IF EXISTS {name}")
 
 
 def _create(connection: BaseDatabaseWrapper, model: str, dimensions: int) -> None:

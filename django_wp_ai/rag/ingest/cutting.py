@@ -9,6 +9,7 @@ from django_wp_ai.jobs.context import JobFailed
 from django_wp_ai.rag.chunking import Piece, cut
 from django_wp_ai.rag.ingest.entries import Passage, Work
 from django_wp_ai.rag.language import detect
+from django_wp_ai.rag.sources.base import language_code
 from django_wp_ai.rag.tokens import counter
 
 TOKENS, OVERLAP = 800, 100
@@ -21,7 +22,7 @@ def cut_all(works: Sequence[Work]) -> None:
     for work in works:
         if not work.is_open:
             continue
-        work.language = (work.fields.language or detect(work.text))[:16]
+        work.language = language_code(work.fields.language) or work.fields.language[:16] or detect(work.text)
         pieces = cut(work.text, tokens=TOKENS, overlap=OVERLAP, count=count)
         if not pieces:
             work.failure = JobFailed("There is no text in it.", code="empty")

@@ -51,7 +51,7 @@ async def search(
     candidates = await in_thread(
         candidates_of, principal.tenant, query=query, vector=vector, model=model, k=k, filters=filters, mode=mode
     )
-    return pick(await reranked(query, candidates), k)
+    return await in_thread(pick, await reranked(query, candidates), k)
 
 
 def find(

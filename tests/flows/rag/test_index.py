@@ -114,6 +114,34 @@ def test_an_index_that_was_left_half_made_is_made_again() -> None:
 
 
 @pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_what_a_broken_off_rebuild_left_is_told_and_goes_with_the_next() -> None:
+    write(TenantFactory.create(), "post-1", TEXTS)
+    index.ensure(MODEL, SIZE)
+    left = [f"{NAME}_ccnew", f"{NAME}_ccnew1", f"{NAME}_ccold"]
+    others = [f"{NAME}_copy", f"{NAME}_ccnew_2"]
+    try:
+        with connection.cursor() as cursor:
+            for name in [*left, *others]:
+                cursor.execute(f"CREATE INDEX {name} ON django_wp_ai_chunk (id)")
+                cursor.execute(
+                    "UPDATE pg_index SET indisvalid = false, indisready = true WHERE indexrelid = %s::regclass", [name]
+                )
+        assert all(name in index.health()[0].problem for name in left)
+        assert not any(name in index.health()[0].problem for name in others)
+        index.rebuild(MODEL, SIZE)
+        assert index.health()[0].problem == ""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT relname FROM pg_class WHERE relname LIKE %s ORDER BY relname", [f"{NAME}%"])
+            assert [name for (name,) in cursor.fetchall()] == [NAME, *sorted(others)]
+    finally:
+        with connection.cursor() as cursor:
+            for name in [*left, *others]:
+                cursor.execute(f"DROP INDEX IF EXISTS {name}")
+        index.drop(MODEL, SIZE)
+
+
+@pytest.mark.postgresql
 def test_health_tells_of_what_is_missing(tenant: Tenant) -> None:
     write(tenant, "post-1", TEXTS[:3])
     write(tenant, "post-2", TEXTS[3:5], vectors=[[1.0, 0.0], [0.0, 1.0]], embedding_model="other:model")

@@ -135,6 +135,23 @@ def test_passages_that_the_sites_rules_refuse_are_left_out(site: Site, vendor: R
     assert "casino" not in str(vendor.last.body).lower()
 
 
+@pytest.mark.parametrize(
+    ("source_id", "fields"),
+    [
+        ("post-6", {"title": "Casino hours"}),
+        ("casino", {"title": "Hours"}),
+        ("post-6", {"title": "Hours", "heading_path": ["Our shop", "The casino"]}),
+    ],
+)
+def test_a_title_that_the_sites_rules_refuse_leaves_its_passages_out(
+    site: Site, vendor: RunningVendor, source_id: str, fields: dict[str, Any]
+) -> None:
+    site.write(source_id, "The shop opens early when it opens.", **fields)
+    site.set(denied_terms=["casino"])
+    assert site.ask(GOOD).supported
+    assert "casino" not in str(vendor.last.body).lower()
+
+
 def test_hidden_personal_data_comes_back_in_answer_and_quote(site: Site, vendor: RunningVendor) -> None:
     site.write("post-7", "Write to ada-canary@example.org to book a table.", title="Booking")
     site.set(redact_pii=True)

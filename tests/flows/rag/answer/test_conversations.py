@@ -34,12 +34,35 @@ def said(*texts: str) -> list[Message]:
         ("How much does a loaf of rye bread cost?", "How much does a loaf of rye bread cost?"),
         ("Wie viel kostet ein Laib Roggenbrot heute Abend?", "Wie viel kostet ein Laib Roggenbrot heute Abend?"),
         ("食パンを冷凍する方法を教えてください", "食パンを冷凍する方法を教えてください"),
+        *(
+            (alone, alone)
+            for alone in (
+                "Haben Sie am Sonntag im Sommer geöffnet?",
+                "Was kostet das Brot am Sonntag im Laden?",
+                "Gibt es da draußen am Sonntag auch Kuchen?",
+                "Welche Öffnungszeiten hat die Bäckerei am Sonntag?",
+                "Quels pains vendez-vous en semaine dans la boutique?",
+                "Combien de temps y a-t-il entre les trains?",
+                "Quanto costa il pane della domenica nel negozio?",
+                "¿Qué panes venden en la tienda los domingos?",
+                "¿Cuánto cuestan el pan y la leche los domingos?",
+                "Welk brood verkoopt u die zondag in de winkel?",
+            )
+        ),
     ],
 )
 def test_a_question_that_leans_on_the_last_one_is_searched_with_it(question: str, searched: str | None) -> None:
     history = said("Which cakes are vegan here?", "None [1].", "When does the bakery open?", "At nine [1].")
     assert query_of(question, history) == (searched or f"When does the bakery open?\n{question}")
     assert query_of(question, []) == question
+
+
+def test_a_long_question_is_searched_from_its_beginning() -> None:
+    alone = "Which rye breads of the bakery " + "keep fresh for a long time " * 50
+    leaning = f"And {alone}"
+    for question in (alone, leaning):
+        assert query_of(question, []) == question
+        assert query_of(question, said("When does the bakery open?", "At nine.")) == question
 
 
 def test_a_chain_of_leaning_questions_is_followed_back_a_little(site: Site) -> None:

@@ -46,6 +46,15 @@ def test_a_text_is_cut_embedded_and_serves_with_its_figures(library: Library) ->
     }
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"), [("de_DE", "de"), ("de-AT", "de"), ("DE", "de"), ("gsw-CH", "gsw-CH"), ("", "en")]
+)
+def test_a_language_is_kept_by_its_code_however_the_source_spells_it(library: Library, told: str, kept: str) -> None:
+    document = library.index(text=paragraphs("harbour"), language=told)
+    assert document.language == kept
+    assert {chunk.language for chunk in library.chunks()} == {kept}
+
+
 def test_a_vector_is_of_the_passage_below_its_title_and_headings(library: Library) -> None:
     library.index(title="Opening hours", text="# Opening hours\n\n## Winter\n\nFrom ten to four.")
     assert library.sent() == ["Opening hours > Winter\n\n# Opening hours\n\n## Winter\n\nFrom ten to four."]
