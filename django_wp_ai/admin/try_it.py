@@ -26,7 +26,7 @@ from django_wp_ai.models import Tenant
 from django_wp_ai.models.budget import attach_budgets
 from django_wp_ai.rag.answer import Answer, Citation, Question, ask
 from django_wp_ai.rag.ingest import operator_of
-from django_wp_ai.rag.search import Filters, Hit
+from django_wp_ai.rag.search import MAX_K, MAX_QUERY_CHARS, Filters, Hit
 
 if TYPE_CHECKING:
     from django_wp_ai.admin.tenant import TenantAdmin
@@ -41,13 +41,13 @@ class TryItForm(forms.Form):
     """A question, as a site would send it."""
 
     question = forms.CharField(
-        label=_("Question"), max_length=4000, widget=AdminTextInputWidget(attrs={"autofocus": True})
+        label=_("Question"), max_length=MAX_QUERY_CHARS, widget=AdminTextInputWidget(attrs={"autofocus": True})
     )
     mode = forms.ChoiceField(
         label=_("Search"),
         choices=[("hybrid", _("by meaning and words")), ("vector", _("by meaning")), ("text", _("by words"))],
     )
-    k = forms.IntegerField(label=_("Passages"), min_value=1, max_value=50, initial=8)
+    k = forms.IntegerField(label=_("Passages"), min_value=1, max_value=MAX_K, initial=8)
     source_id = forms.CharField(
         label=_("Only this document"), max_length=255, required=False, widget=AdminTextInputWidget
     )

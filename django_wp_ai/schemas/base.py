@@ -25,6 +25,12 @@ def _image_url(url: str) -> str:
     return url
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text
+
+
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -37,6 +43,7 @@ ImageUrl = Annotated[str, AfterValidator(_image_url)]
 Cache = Annotated[bool, Field(description="Whether a kept answer will do; without it the site's cache mode.")]
 DryRun = Annotated[bool, Field(description="Say what would be sent and what it may cost, and send nothing.")]
 JsonSchema = dict[str, Any]
+Spoken = AfterValidator(_said)
 Off = Literal[False]  # an option this version can't switch on: only its neutral value is taken
 
 

@@ -44,17 +44,10 @@ def _usage(call: Call | None) -> dict[str, Any]:
 
 
 def _citation(citation: Citation) -> dict[str, Any]:
-    return {
-        "n": citation.n,
-        "source_id": citation.source_id,
-        "title": citation.title,
-        "url": citation.url,
-        "quote": citation.quote,
-        "score": citation.score,
-    }
+    return {**_source(citation), "quote": citation.quote}
 
 
-def _source(source: Source) -> dict[str, Any]:
+def _source(source: Source | Citation) -> dict[str, Any]:
     return {
         "n": source.n,
         "source_id": source.source_id,

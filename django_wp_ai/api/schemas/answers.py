@@ -4,34 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from django_wp_ai.api.schemas.search import FiltersIn
+from django_wp_ai.api.schemas.search import FiltersIn, PassageCount
 from django_wp_ai.rag.answer import Question
-from django_wp_ai.rag.answer.preparing import MAX_QUESTION_CHARS
-from django_wp_ai.schemas.base import Cache, Metadata, Strict
+from django_wp_ai.rag.search import MAX_QUERY_CHARS
+from django_wp_ai.schemas.base import Cache, Metadata, Spoken, Strict
 from django_wp_ai.schemas.chat import conversation
 
 
 class AskIn(Strict):
     """A question; what is found for it is found as a search finds it."""
 
-    question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARS)]
-    k: Annotated[int, Field(ge=1, le=50, description="How many passages at most.")] = 8
+    question: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS), Spoken]
+    k: PassageCount = 8
     filters: FiltersIn | None = None
     mode: Literal["hybrid", "vector", "text"] = "hybrid"
     stream: bool = False
     conversation_id: Annotated[str, Field(max_length=64, description="new, a UUID or the site's name.")] | None = None
     cache: Cache | None = None
     metadata: Metadata | None = None
-
-    @field_validator("question")
-    @classmethod
-    def says_something(cls, value: str) -> str:
-        """Blanks ask nothing."""
-        if not value.strip():
-            raise ValueError("the question is empty")
-        return value
 
     def to_question(self) -> Question:
         """As plain data."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from django_wp_ai.datatypes import ChatRequest, Message, TextPart
-from django_wp_ai.schemas.base import Cache, DryRun, Metadata, ModelName, Strict, Temperature, TokenCount
+from django_wp_ai.schemas.base import Cache, DryRun, Metadata, ModelName, Spoken, Strict, Temperature, TokenCount
 
 MAX_PROMPT_CHARS = 8000
 
@@ -15,21 +15,13 @@ MAX_PROMPT_CHARS = 8000
 class InferIn(Strict):
     """A prompt, and little else; ``max_tokens`` and ``temperature`` are kept within what the site allows."""
 
-    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARS)]
+    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARS), Spoken]
     model: Annotated[ModelName, Field(description="A model, an alias or provider:model.")] = ""
     max_tokens: TokenCount | None = None
     temperature: Temperature | None = None
     cache: Cache | None = None
     dry_run: DryRun = False
     metadata: Metadata | None = None
-
-    @field_validator("prompt")
-    @classmethod
-    def says_something(cls, value: str) -> str:
-        """Blanks ask nothing."""
-        if not value.strip():
-            raise ValueError("the prompt is empty")
-        return value
 
     def to_request(self) -> ChatRequest:
         """As plain data."""

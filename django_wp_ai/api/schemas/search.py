@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from django_wp_ai.rag.search import Filters
+from django_wp_ai.rag.search import MAX_K, MAX_QUERY_CHARS, Filters
 from django_wp_ai.rag.sources.base import language_code
-from django_wp_ai.schemas.base import Strict
+from django_wp_ai.schemas.base import Spoken, Strict
 
-MAX_QUERY_CHARS = 4000
 MAX_NAMED = 100
 
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Names = Annotated[list[Name], Field(max_length=MAX_NAMED)]
+PassageCount = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages at most.")]
 
 
 class FiltersIn(Strict):
@@ -38,18 +38,10 @@ class FiltersIn(Strict):
 class SearchIn(Strict):
     """What is looked for in the site's own content."""
 
-    query: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS)]
-    k: Annotated[int, Field(ge=1, le=50, description="How many passages at most.")] = 8
+    query: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS), Spoken]
+    k: PassageCount = 8
     filters: FiltersIn | None = None
     mode: Literal["hybrid", "vector", "text"] = "hybrid"
-
-    @field_validator("query")
-    @classmethod
-    def says_something(cls, value: str) -> str:
-        """Blanks ask nothing."""
-        if not value.strip():
-            raise ValueError("the query is empty")
-        return value
 
     def to_filters(self) -> Filters:
         """As plain data; none where the body gives none."""

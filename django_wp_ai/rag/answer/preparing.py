@@ -25,10 +25,9 @@ from django_wp_ai.rag.answer.following import query_of
 from django_wp_ai.rag.answer.question import Question, Source
 from django_wp_ai.rag.answer.sentences import FALLBACK, language_of
 from django_wp_ai.rag.embedding import serving_model
-from django_wp_ai.rag.search import Hit, search
+from django_wp_ai.rag.search import MAX_QUERY_CHARS, Hit, search
 from django_wp_ai.rag.tokens import counter
 
-MAX_QUESTION_CHARS = 4000
 PROMPT_TOKENS = 500  # our words around the sources
 LEAST_TOKENS = 200  # of sources, however little input the site gives the route
 _BLANKS = re.compile(r"\s+")
@@ -90,8 +89,8 @@ def _normalised(text: str) -> str:
     message = ""
     if not normalised:
         message = "The question is empty."
-    elif len(normalised) > MAX_QUESTION_CHARS:
-        message = f"At most {MAX_QUESTION_CHARS} characters."
+    elif len(normalised) > MAX_QUERY_CHARS:
+        message = f"At most {MAX_QUERY_CHARS} characters."
     if message:
         raise Invalid(message, errors=[{"field": "question", "message": message}], param="question")
     return normalised

@@ -24,6 +24,7 @@ from django_wp_ai.rag.search.terms import wanted
 from django_wp_ai.rag.search.wish import MAX_QUERY_TERMS, Wish
 
 MAX_K = 50
+MAX_QUERY_CHARS = 4000
 MAX_QUERY = 4000  # characters
 ANY = Filters()
 
