@@ -11,7 +11,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import django
@@ -46,7 +46,7 @@ def handed_in(posts: int, size: int, edited: int) -> Iterator[Any]:
         yield NewDocument(source_id=f"post-{number}", title=title, html=html, post_type="post", tells=False)
 
 
-def take_in(tenant: Any, documents: Iterator[Any]) -> dict[str, int]:
+def take_in(tenant: Any, documents: Iterable[Any]) -> dict[str, int]:
     """Hand them in as a sync does."""
     from django_wp_ai.rag.ingest import operator_of
     from django_wp_ai.rag.ingest.sets import Intake
@@ -92,11 +92,12 @@ def run(tenant: Any, name: str, documents: Iterator[Any]) -> str:
     from django_wp_ai.models import Chunk, Document
     from tests.benchmarks.instant import Instant
 
+    given = list(documents)
     Instant.texts = Instant.calls = 0
     Instant.spent_s = 0.0
     since = timezone.now()
     watch, began, cpu_s = Watch(), time.perf_counter(), time.process_time()
-    counts = take_in(tenant, documents)
+    counts = take_in(tenant, given)
     taken_s = time.perf_counter() - began
     asyncio.run(work(watch))
     took_s = time.perf_counter() - began - Instant.spent_s

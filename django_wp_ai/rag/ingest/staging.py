@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from django_wp_ai.models import Chunk, Document, Tenant
 from django_wp_ai.rag.index import analyse
+from django_wp_ai.rag.ingest.copying import insert
 from django_wp_ai.rag.ingest.entries import Passage, Work
 from django_wp_ai.rag.ingest.halves import half
 
@@ -58,7 +59,7 @@ def write(tenant: Tenant, places: Sequence[Place], vectors: Mapping[str, Vector]
         row = _row(tenant, work, passage, vectors[passage.hash], model)
         analyse([row], title=work.fields.title)
         rows.append(row)
-    Chunk.objects.bulk_create(rows)
+    insert(rows)
 
 
 def _not_written(tenant: Tenant, works: Sequence[Work], model: str) -> list[Place]:

@@ -44,11 +44,7 @@ def terms(text: str, language: str = "") -> list[str]:
     short = language.partition("-")[0].lower()
     found: list[str] = []
     for token in tokens(text):
-        if _IS_UNSPACED.match(token):
-            found.extend(_pairs(token))
-        else:
-            for stem in (stemmed(part, short) for part in _parts(token)):
-                found.extend([stem, *_pieces(stem, short)] if stem else ())
+        found += _terms_of(token, short) if len(token) <= MAX_WORD else _made(token, short)
         if len(found) >= MAX_TERMS:
             return found[:MAX_TERMS]
     return found
@@ -68,6 +64,16 @@ def wanted(text: str, languages: Iterable[str], *, limit: int) -> list[tuple[str
         if len(found) >= limit:
             break
     return list(found)[:limit]
+
+
+def _made(token: str, language: str) -> tuple[str, ...]:
+    if _IS_UNSPACED.match(token):
+        return tuple(_pairs(token))
+    stems = (stemmed(part, language) for part in _parts(token))
+    return tuple(term for stem in stems if stem for term in (stem, *_pieces(stem, language)))
+
+
+_terms_of = lru_cache(maxsize=50_000)(_made)
 
 
 def _asked(token: str, spoken: list[str]) -> Iterator[tuple[str, ...]]:
@@ -115,6 +121,8 @@ def stemmed(word: str, language: str) -> str:
     word = word.replace("\u2019", "'")[:MAX_WORD]
     if word in STOP_WORDS.get(language, STOP_WORDS["en"] if language not in _ALGORITHMS else ()):
         return ""
+    if word.isdecimal():
+        return word
     stem: str = _stemmer(language).stemWord(word)
     bare = _ACCENTS.sub("", unicodedata.normalize("NFD", stem))
     return unicodedata.normalize("NFC", bare).replace("'", "") or word.replace("'", "")
