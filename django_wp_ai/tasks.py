@@ -17,6 +17,7 @@ from django_wp_ai.jobs import claims
 from django_wp_ai.jobs import retention as job_retention
 from django_wp_ai.models import SpentNonce, StreamSlot
 from django_wp_ai.policy import budget
+from django_wp_ai.rag import index
 from django_wp_ai.rag.extract import cached as extractions
 from django_wp_ai.rag.ingest import retention as rag_retention
 from django_wp_ai.rag.ingest import start_due
@@ -59,7 +60,9 @@ def tidy() -> dict[str, int]:
 
 
 def keep_indexes() -> int:
-    """Move sites to the embedding model that is wanted now, and look through those that are due; how many jobs."""
+    """Make the indexes that large sites miss, move sites to the embedding model that is wanted now, and look through
+    those that are due; how many jobs were begun."""
+    index.start_making()
     return start_due()
 
 

@@ -264,7 +264,6 @@ class SiteIndex(models.Model):
     embedding_model = models.CharField(_("embedding model"), max_length=128, blank=True)
     dimensions = models.PositiveSmallIntegerField(_("dimensions"), null=True, blank=True)
     next_embedding_model = models.CharField(_("next embedding model"), max_length=128, blank=True)
-    next_dimensions = models.PositiveSmallIntegerField(_("next dimensions"), null=True, blank=True)
     revision = models.PositiveBigIntegerField(_("revision"), default=0)
     synced_at = models.DateTimeField(_("synced"), null=True, blank=True)
     fully_synced_at = models.DateTimeField(_("fully synced"), null=True, blank=True)

@@ -10,6 +10,7 @@ from django_wp_ai.rag.index.inspecting import (
     models_in_use,
     recall,
 )
+from django_wp_ai.rag.index.keeping import make_missing, start_making
 from django_wp_ai.rag.index.naming import name_of
 from django_wp_ai.rag.index.vectors import drop, ensure, rebuild
 from django_wp_ai.rag.index.words import analyse, chunks_written
@@ -23,6 +24,7 @@ __all__ = [
     "drop",
     "ensure",
     "health",
+    "make_missing",
     "missing_embeddings",
     "missing_words",
     "models_in_use",
@@ -31,4 +33,5 @@ __all__ = [
     "rebuild_all",
     "recall",
     "rewrite_words",
+    "start_making",
 ]

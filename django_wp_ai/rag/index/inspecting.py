@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Count
+from django.db.models import Count, Sum
 
 from django_wp_ai.conf import settings
-from django_wp_ai.models import Chunk, SiteIndex, Tenant
+from django_wp_ai.models import Chunk, Document, SiteIndex, Tenant
 from django_wp_ai.rag.index.naming import MAX_DIMENSIONS, name_of
 from django_wp_ai.rag.index.vectors import leftovers
 from django_wp_ai.rag.search.postgres import vector_text
@@ -70,11 +70,18 @@ def pgvector_version(connection: BaseDatabaseWrapper) -> tuple[int, ...] | None:
 
 
 def models_in_use() -> list[tuple[str, int]]:
-    """Models and dimensions of live passages, and of those that sites move to. Blocking."""
+    """Models and dimensions of live passages. Blocking."""
     embedded = Chunk.objects.filter(is_live=True, embedding__isnull=False)
-    found = set(embedded.order_by().values_list("embedding_model", "dimensions").distinct())
-    coming = SiteIndex.objects.exclude(next_embedding_model="").values_list("next_embedding_model", "next_dimensions")
-    return sorted((model, size) for model, size in found | set(coming) if model and size)
+    found = embedded.order_by().values_list("embedding_model", "dimensions").distinct()
+    return sorted((model, size) for model, size in found if model and size)
+
+
+def models_of_large_sites() -> list[tuple[str, int]]:
+    """Those of sites with more passages than a search compares one by one. Blocking."""
+    sizes = Document.objects.living().order_by().values("tenant").annotate(passages=Sum("chunk_count"))
+    large = sizes.filter(passages__gt=settings.rag_exact_chunks).values("tenant")
+    found = SiteIndex.objects.filter(tenant__in=large).values_list("embedding_model", "dimensions").distinct()
+    return sorted((model, size) for model, size in found if model and size)
 
 
 def health() -> list[IndexHealth]:

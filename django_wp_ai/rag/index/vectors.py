@@ -30,19 +30,20 @@ WHERE i.indrelid = 'django_wp_ai_chunk'::regclass AND NOT i.indisvalid AND c.rel
 """
 
 
-def ensure(model: str, dimensions: int) -> bool:
+def ensure(model: str, dimensions: int, *, waits: bool = True) -> bool:
     """Make the index of a model where it is missing or was left half made; whether it had to be made.
 
     Rows may be written meanwhile, except inside of a transaction, where PostgreSQL can't do that. Of several callers at
-    once one makes it and the others wait. Raises Invalid for more dimensions than can be indexed. Blocking.
+    once one makes it, and the others wait or, where ``waits`` is False, leave it to that one. Raises Invalid for more
+    dimensions than can be indexed. Blocking.
     """
     check(model, dimensions)
     connection = connections[router.db_for_write(Chunk)]
     if connection.vendor != "postgresql":
         return False
-    with _alone(connection, name_of(model, dimensions)):
-        valid = _is_valid(connection, model, dimensions)
-        if valid:
+    with _alone(connection, name_of(model, dimensions), waits=waits) as is_mine:
+        valid = is_valid(connection, model, dimensions)
+        if valid or not is_mine:
             return False
         if valid is not None:
             drop(model, dimensions)
@@ -115,8 +116,8 @@ def _restore(connection: BaseDatabaseWrapper, memory: str) -> None:
         logger.debug("maintenance_work_mem ends with the transaction")
 
 
-def _is_valid(connection: BaseDatabaseWrapper, model: str, dimensions: int) -> bool | None:
-    """None where there is no such index."""
+def is_valid(connection: BaseDatabaseWrapper, model: str, dimensions: int) -> bool | None:
+    """None where there is no such index. Blocking."""
     with connection.cursor() as cursor:
         cursor.execute(_STATE, [name_of(model, dimensions)])
         row = cursor.fetchone()
@@ -124,8 +125,8 @@ def _is_valid(connection: BaseDatabaseWrapper, model: str, dimensions: int) -> b
 
 
 @contextmanager
-def _alone(connection: BaseDatabaseWrapper, name: str) -> Iterator[None]:
-    """One maker of an index at a time.
+def _alone(connection: BaseDatabaseWrapper, name: str, *, waits: bool = True) -> Iterator[bool]:
+    """One maker of an index at a time; False for another, who does not wait.
 
     Asked again and again instead of waited for: who waits within a statement holds up what is made concurrently. In a
     transaction nothing is, and the lock ends with it.
@@ -133,12 +134,15 @@ def _alone(connection: BaseDatabaseWrapper, name: str) -> Iterator[None]:
     key = crc32(name.encode()) - 2**31
     if connection.in_atomic_block:
         _ask(connection, "SELECT pg_advisory_xact_lock(%s, %s) IS NULL", key)
-        yield
+        yield True
         return
     while not _ask(connection, "SELECT pg_try_advisory_lock(%s, %s)", key):
+        if not waits:
+            yield False
+            return
         time.sleep(POLL_S)
     try:
-        yield
+        yield True
     finally:
         _ask(connection, "SELECT pg_advisory_unlock(%s, %s)", key)
 

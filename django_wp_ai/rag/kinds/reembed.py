@@ -126,7 +126,7 @@ def _change_over(tenant: Tenant, model: str) -> int | None:
         next_embedding_model="",
         next_dimensions=None,
     )
-    index.embedding_model, index.next_embedding_model, index.next_dimensions = model, "", None
+    index.embedding_model, index.next_embedding_model = model, ""
     index.revision += 1
     index.save()
     return moved

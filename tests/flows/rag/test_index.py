@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from zlib import crc32
 
 import pytest
 from django.core.checks import run_checks
@@ -12,9 +15,11 @@ from django.core.management import call_command
 from django.db import connection
 from pgvector.django import CosineDistance
 
+from django_wp_ai import tasks
 from django_wp_ai.exceptions import Invalid
-from django_wp_ai.models import Chunk, Tenant
+from django_wp_ai.models import Chunk, Document, SiteIndex, Tenant
 from django_wp_ai.rag import index
+from django_wp_ai.rag.index import vectors
 from django_wp_ai.rag.index.inspecting import nearest
 from django_wp_ai.rag.search import find
 from tests.factories import TenantFactory
@@ -194,6 +199,62 @@ def test_migrate_makes_the_indexes_of_models_in_use(tenant: Tenant) -> None:
     write(tenant, "post-1", TEXTS[:3])
     call_command("migrate", verbosity=0)
     assert "USING hnsw" in definition()
+
+
+def join_makers() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "django-wp-ai-index":
+            thread.join()
+
+
+@contextmanager
+def other_maker() -> Iterator[None]:
+    """Another process that makes this index and never ends."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [vectors.LOCK, crc32(NAME.encode()) - 2**31])
+        yield
+    finally:
+        other.close()
+
+
+def make_large(tenant: Tenant, settings: Any, *, exact: int) -> None:
+    """60 passages, where a search compares ``exact`` one by one."""
+    write(tenant, "post-1", TEXTS)
+    Document.objects.filter(tenant=tenant).update(chunk_count=60)
+    SiteIndex.objects.update_or_create(tenant=tenant, defaults={"embedding_model": MODEL, "dimensions": SIZE})
+    settings.DJANGO_WP_AI = {**settings.DJANGO_WP_AI, "RAG_EXACT_CHUNKS": exact}
+
+
+@pytest.mark.postgresql
+def test_only_models_of_large_sites_get_an_index_by_themselves(tenant: Tenant, settings: Any) -> None:
+    make_large(tenant, settings, exact=60)
+    assert index.make_missing() == 0
+    settings.DJANGO_WP_AI = {**settings.DJANGO_WP_AI, "RAG_EXACT_CHUNKS": 59}
+    assert [index.make_missing(), index.make_missing()] == [1, 0]
+    assert definition()
+    index.drop(MODEL, SIZE)
+    SiteIndex.objects.update(dimensions=5000)  # more than can be indexed
+    assert index.make_missing() == 0
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_makes_missing_indexes_beside_its_tasks(settings: Any) -> None:
+    make_large(TenantFactory.create(), settings, exact=59)
+    with other_maker():
+        assert index.make_missing() == 0  # left to the one that is at it
+        tasks.keep_indexes()
+        join_makers()
+        assert definition() == ""
+    tasks.keep_indexes()
+    join_makers()
+    try:
+        assert index.health()[0].problem == ""
+        assert not index.start_making()
+    finally:
+        index.drop(MODEL, SIZE)
 
 
 @pytest.mark.postgresql
