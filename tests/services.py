@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,7 @@ def redis_url() -> str:
     global _valkey
     if _valkey is None:
         folder = Path(tempfile.mkdtemp(prefix="wpai-valkey-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server's own, which stops it
         _valkey = ValkeyServer(port=0, data_dir=folder, unix_socket_path=folder / "valkey.sock", config={"save": ""})
         _valkey.start()
     return f"unix://{_valkey.unix_socket_path}?db=0"
