@@ -115,13 +115,13 @@ def _known(row: Document, new: NewDocument) -> Accepted | None:
         return Accepted(row, is_outdated=True)
     if not new.content_hash or row.wanted_hash != new.content_hash:
         return None
-    if row.status == Document.Status.INDEXED:
-        if new.modified_at is not None and row.modified_at != new.modified_at:
-            Document.objects.filter(pk=row.pk).update(modified_at=new.modified_at)
-        return Accepted(row, unchanged=True)
-    if row.status == Document.Status.PENDING and row.job is not None and not row.job.is_finished:
-        return Accepted(row, row.job)
-    return None
+    is_indexed = row.status == Document.Status.INDEXED
+    is_coming = row.status == Document.Status.PENDING and row.job is not None and not row.job.is_finished
+    if not is_indexed and not is_coming:
+        return None
+    if new.modified_at is not None and row.modified_at != new.modified_at:
+        Document.objects.filter(pk=row.pk).update(modified_at=new.modified_at)
+    return Accepted(row, unchanged=True) if is_indexed else Accepted(row, row.job)
 
 
 def _is_outdated(row: Document, new: NewDocument) -> bool:

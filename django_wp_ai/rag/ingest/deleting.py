@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -34,15 +35,21 @@ EMPTY: dict[str, Any] = {
     "chunk_count": 0,
     "token_count": 0,
 }
+NEVER_SEEN: dict[str, Any] = {"status": Document.Status.DELETED, "cost_usd": Decimal(0)}
 
 
 def delete(principal: Principal, source_id: str, *, modified_at: datetime | None = None) -> Document:
     """Take a document out of the index; raises NotFound where there is none, Forbidden without ``rag.write``.
 
-    A job that works on it stops at its next step. With ``modified_at``, news of a later state keep the document.
+    A job that works on it stops at its next step. With ``modified_at``, news of a later state keep the document, and
+    news of an earlier one that comes after this, also of a document that was never seen, can't bring it in.
     """
     require_scope(principal, SCOPE)
     with one_transaction():
+        if modified_at is not None and is_name(source_id):
+            named = {"tenant": principal.tenant, "source_id": source_id, "modified_at": modified_at}
+            gone = Document(**named, **NEVER_SEEN, deleted_at=timezone.now())
+            Document.objects.bulk_create([gone], ignore_conflicts=True)
         mine = Document.objects.for_tenant(principal.tenant).filter(source_id=source_id)
         found = mine.select_for_update(no_key=True).first() if is_name(source_id) else None
         is_there = found is not None and found.deleted_at is None

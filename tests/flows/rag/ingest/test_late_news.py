@@ -68,6 +68,30 @@ def test_a_second_deletion_moves_the_tombstone_to_its_time(library: Library) -> 
     assert library.hand_in(text="Back again?", modified_at=SECOND).is_outdated
 
 
+def test_news_that_a_deletion_has_overtaken_brings_nothing_in(library: Library) -> None:
+    with pytest.raises(NotFound):
+        ingest.delete(library.principal, "post-1", modified_at=SECOND)
+    assert library.hand_in(text="The first words stand here.", modified_at=FIRST).is_outdated
+    library.run_due()
+    assert not Document.objects.for_tenant(library.tenant).living().exists()
+    library.hand_in(text="The third words stand here.", modified_at=THIRD)
+    library.run_due()
+    assert library.document().status == "indexed"
+
+
+def test_a_deletion_without_a_time_keeps_no_trace_of_what_was_never_there(library: Library) -> None:
+    with pytest.raises(NotFound):
+        ingest.delete(library.principal, "post-1")
+    assert not Document.objects.for_tenant(library.tenant).exists()
+
+
+def test_what_is_known_already_and_under_way_gets_the_time_of_its_last_news(library: Library) -> None:
+    library.hand_in(text="The same words stand here.", modified_at=FIRST)
+    library.hand_in(text="The same words stand here.", modified_at=THIRD)
+    assert library.document().modified_at == THIRD
+    assert library.hand_in(text="Other words stand here.", modified_at=SECOND).is_outdated
+
+
 def test_the_index_is_locked_before_passages_go(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     library.index(text=paragraphs("harbour"))
     seen: list[int] = []
