@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 #: What ``Tenant.routes`` may set for one route; all are whole numbers above 0.
 ROUTE_LIMITS = ("rpm", "rpd", "tpm", "max_tokens", "max_input_tokens")
 #: The routes that are metered, as the ledger names them.
-ROUTES = ("chat", "chat/stream", "chat/completions", "messages", "embeddings", "infer", "jobs", "search", "ask")
+ROUTES = (
+    "chat",
+    "chat/stream",
+    "chat/completions",
+    "messages",
+    "embeddings",
+    "infer",
+    "jobs",
+    "search",
+    "ask",
+    "related",
+)
 
 
 def validate_names(value: Any) -> None:

@@ -236,6 +236,15 @@ def test_the_same_key_gets_the_same_answer_again(filled: Site, vendor: RunningVe
     assert len(vendor.requests) == 2
 
 
+def test_related_documents_are_asked_for_as_often_as_a_site_may(filled: Site) -> None:
+    Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=1)
+    first = filled.get("v1/related/post-1")
+    assert (first.status_code, "r=0" in first["RateLimit"]) == (200, True)
+    refused = filled.get("v1/related/post-1")
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert int(refused["Retry-After"]) > 0
+
+
 def test_related_documents_are_the_sites_own(filled: Site, other: Site) -> None:
     body = filled.get("v1/related/post-1").json()
     assert [set(one) for one in body["results"]] == [{"source_id", "title", "url", "score"}]

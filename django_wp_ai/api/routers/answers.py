@@ -16,6 +16,7 @@ from django_wp_ai.api.metering import tell_limits
 from django_wp_ai.api.recording import StreamBody, recorded
 from django_wp_ai.api.schemas.answers import AskIn
 from django_wp_ai.bridge import in_thread
+from django_wp_ai.datatypes import Principal
 from django_wp_ai.gateway.admission import require_scope
 from django_wp_ai.gateway.ledger import Call
 from django_wp_ai.gateway.origin import Origin
@@ -72,11 +73,18 @@ async def related_content(
     request: HttpRequest, source_id: str, k: Annotated[int, Query(ge=1, le=MAX_RELATED)] = 5
 ) -> dict[str, Any]:
     """What is nearest to a post, a page or a file in meaning; no model is asked."""
-    principal = principal_of(request)
-    require_scope(principal, "rag.read")
-    found: list[Related] = await bridge.run(request, in_thread(related, principal.tenant, source_id, k=k))
+    found, request.wp_ai_fields = await bridge.run(  # type: ignore[attr-defined]  # edge.guard writes the fields
+        request, _near(principal_of(request), source_id, k, Origin("related", edge.request_id(request)))
+    )
     return {
         "results": [
             {"source_id": one.source_id, "title": one.title, "url": one.url, "score": one.score} for one in found
         ]
     }
+
+
+async def _near(principal: Principal, source_id: str, k: int, origin: Origin) -> tuple[list[Related], dict[str, str]]:
+    require_scope(principal, "rag.read")
+    await in_thread(metering.take, principal, origin)
+    found = await in_thread(related, principal.tenant, source_id, k=k)
+    return found, ratelimit_fields(await metering.standing(principal, origin))

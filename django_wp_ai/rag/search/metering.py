@@ -1,4 +1,6 @@
-"""The rates of a search. One that has its question embedded takes them with that call; one by words takes them here."""
+"""The rates of a search. One that has its question embedded takes them with that call; one by words, and a look for
+what is related, take them here.
+"""
 
 from __future__ import annotations
 
