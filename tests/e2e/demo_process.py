@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
+
+from tests.e2e.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANAGE = ROOT / "example_project" / "manage.py"
@@ -53,11 +54,13 @@ class Demo:
 
     def wait(self) -> Self:
         """Wait until it answers; fails with its output when it ends instead."""
-        while "Stop with Ctrl-C" not in self.output:
-            assert self.process.poll() is None, self.output
-            time.sleep(0.05)
+        until(self._is_announced, lambda: f"the demo says no more than this:\n{self.output}")
         self.info = json.loads((self.data / "demo.json").read_text())
         return self
+
+    def _is_announced(self) -> bool:
+        assert self.process.poll() is None, self.output
+        return "Stop with Ctrl-C" in self.output
 
     @property
     def output(self) -> str:
@@ -93,7 +96,7 @@ class Demo:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the launcher's end."""
         self.process.send_signal(number)
-        return self.process.wait()
+        return self.process.wait(PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self

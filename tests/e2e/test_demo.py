@@ -19,6 +19,7 @@ import pytest
 from django_wp_ai.models import Credential
 from tests.e2e.demo_process import MANAGE, Demo, environment, living, manage, processes_naming
 from tests.e2e.documents import until_indexed
+from tests.e2e.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -80,10 +81,12 @@ def test_a_job_handed_in_is_run_by_the_demos_workers(demo: Demo) -> None:
     body = {"kind": "chat", "input": {"prompt": "When is pickup?", "system": "Pickup is at 14:00."}}
     created = httpx2.post(url, headers=headers, json=body, timeout=60)
     assert created.status_code == 202, created.text
-    job = created.json()
-    while job["status"] in {"queued", "running"}:
-        time.sleep(0.1)
-        job = httpx2.get(f"{url}/{job['id']}", headers=headers, timeout=60).json()
+
+    def ended() -> dict:
+        job = httpx2.get(f"{url}/{created.json()['id']}", headers=headers, timeout=60).json()
+        return {} if job["status"] in {"queued", "running"} else job
+
+    job = until(ended, lambda: f"the job did not end.\n{demo.output}")
     assert (job["status"], job["attempts"]) == ("succeeded", 1), job
 
 

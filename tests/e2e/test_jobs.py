@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from tests.e2e.demo_process import Demo
 from tests.e2e.site import Site
+from tests.e2e.waiting import until
 from tests.flows.callbacks.receiver import Receiver, receiving
 from tests.vendor.running import RunningVendor
 
@@ -104,8 +104,7 @@ def test_a_job_outlives_the_worker_that_was_killed_over_it(
     with Demo(data, OPENAI_BASE_URL=stand_in.openai_url, OPENAI_API_KEY="sk-test").wait() as running:
         site = Site(running, receiver)
         job_id = site.hand_in("summary", {"text": "[[hold]] [[say=Bread.]] We bake bread."})["id"]
-        while not stand_in.requests:
-            time.sleep(0.05)
+        until(lambda: stand_in.requests, lambda: f"nothing was asked.\n{running.output}")
         os.kill(int(details(running, job_id)["worker"].split(":")[1]), signal.SIGKILL)
         stand_in.release(None)
         job = site.ended(job_id)
