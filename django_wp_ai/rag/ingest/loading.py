@@ -19,7 +19,7 @@ from django_wp_ai.rag.extract import Extracted, ExtractionFailed, cached, extrac
 from django_wp_ai.rag.extract.html import markdown_of
 from django_wp_ai.rag.ingest import pulling
 from django_wp_ai.rag.ingest.entries import FOR_A_WHILE, Entry, SourceUnreachable, Work
-from django_wp_ai.rag.ingest.new import HTML, NewDocument, hash_of
+from django_wp_ai.rag.ingest.new import HTML, NewDocument, hash_of, said_by
 from django_wp_ai.security import outbound
 
 DOWNLOAD_S = 120.0
@@ -135,9 +135,11 @@ async def _pull(tenant: Tenant, work: Work) -> None:
     if not found.html and found.filename:  # of the media library
         await _fetch(tenant, work, found.url)
         return
-    content = found.html.encode()
-    work.hash = hash_of(_as_new(work), content, HTML)
-    await _read(tenant, work, content, mime=HTML, filename="")
+    said = await asyncio.to_thread(said_by, found.html)
+    work.hash = hash_of(_as_new(work), said.encode(), HTML)
+    await _read(tenant, work, found.html.encode(), mime=HTML, filename="")
+    if not work.text.strip():
+        work.outcome = "deleted"  # what it said before, the site says no more
 
 
 async def _read(tenant: Tenant, work: Work, content: bytes, *, mime: str, filename: str) -> None:

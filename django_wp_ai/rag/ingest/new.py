@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.utils import timezone
@@ -14,6 +15,8 @@ from django_wp_ai.conf import settings
 from django_wp_ai.exceptions import Invalid, TooLarge
 from django_wp_ai.jobs import inputs, payload
 from django_wp_ai.models import Tenant
+from django_wp_ai.rag.extract import ExtractionFailed
+from django_wp_ai.rag.extract.html import MAX_INLINE_CHARS, markdown_of
 from django_wp_ai.rag.sources.base import NOTHING
 from django_wp_ai.security import outbound
 
@@ -25,7 +28,7 @@ RESERVED = frozenset({"sync"})
 MARKDOWN, HTML = "text/markdown", "text/html"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NewDocument:
     """A post, a page, a file. One of ``text`` (plain or Markdown), ``html``, ``data`` and ``file_url`` is its content.
 
@@ -62,10 +65,32 @@ class NewDocument:
         """How those bytes are to be read."""
         return self.mime if self.data else MARKDOWN if self.text else HTML if self.html else self.mime
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """The same for what would be indexed the same; empty for what is to be fetched."""
-        return hash_of(self, self.content, self.content_mime) if self.content else ""
+        content = self.said.encode() if self.content_mime == HTML and not self.data else self.content
+        return hash_of(self, content, self.content_mime) if self.content else ""
+
+    @cached_property
+    def said(self) -> str:
+        """What a post's HTML says to a reader; a very long one as it is."""
+        return said_by(self.html)
+
+    @property
+    def is_wordless(self) -> bool:
+        """Whether it is a post in which there is nothing to read."""
+        return not (self.text or self.data or self.file_url or self.is_pulled or self.said.strip())
+
+
+def said_by(html: str) -> str:
+    """What stays the same however often a post is rendered, and beside whichever others.
+
+    WordPress numbers elements, makes nonces, and tells the first picture of a reply from those further down.
+    """
+    try:
+        return markdown_of(html) if len(html) <= MAX_INLINE_CHARS else html
+    except ExtractionFailed:
+        return html
 
 
 def hash_of(new: NewDocument, content: bytes, mime: str) -> str:

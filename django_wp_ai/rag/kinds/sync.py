@@ -61,8 +61,8 @@ async def sync(context: JobContext, given: SyncIn) -> SyncOut:
     is_full = given.full or index.synced_at is None
     taking = Intake(context.principal)
     try:
-        seen = await _take_in(taking, tenant, None if is_full else index.synced_at, began)
-        ids = await wordpress.all_ids(tenant)
+        seen, wordless = await _take_in(taking, tenant, None if is_full else index.synced_at, began)
+        ids = await wordpress.all_ids(tenant) - wordless
     except SourceFailed as error:
         raise passing(error) from None
     deleted = await in_thread(_delete_all_but, tenant, ids, began)
@@ -78,19 +78,24 @@ async def sync(context: JobContext, given: SyncIn) -> SyncOut:
     )
 
 
-async def _take_in(taking: Intake, tenant: Tenant, since: datetime | None, began: datetime) -> int:
-    """Page by page; how many were seen."""
+async def _take_in(taking: Intake, tenant: Tenant, since: datetime | None, began: datetime) -> tuple[int, set[str]]:
+    """Page by page; how many were seen, and which say nothing: what they said before is to go."""
     seen = 0
+    wordless: set[str] = set()
     async for page in wordpress.pages(tenant, since=since):
         seen += len(page)
-        await in_thread(_add, taking, [new_of(found, seen_at=began) for found in page])
+        wordless |= await in_thread(_add, taking, [new_of(found, seen_at=began) for found in page])
     await in_thread(taking.flush)
-    return seen
+    return seen, wordless
 
 
-def _add(taking: Intake, page: list[NewDocument]) -> None:
+def _add(taking: Intake, page: list[NewDocument]) -> set[str]:
+    wordless = {new.source_id for new in page if new.is_wordless}
+    taking.counts["refused"] += len(wordless)
     for new in page:
-        taking.add(new)
+        if new.source_id not in wordless:
+            taking.add(new)
+    return wordless
 
 
 def _delete_all_but(tenant: Tenant, ids: set[str], began: datetime) -> int:

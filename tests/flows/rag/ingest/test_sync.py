@@ -77,6 +77,47 @@ def test_edits_additions_and_deletions_are_found(library: Library, blog: Blog) -
     assert "post-3" in ids(library)
 
 
+def test_words_that_were_taken_out_of_a_post_are_found_no_more(library: Library, blog: Blog) -> None:
+    for number in range(1, 6):
+        blog.write(number, f"This is number {number}.")
+    sync(library)
+    library.vendor.clear()
+    contents = {
+        1: "",
+        2: "<p>&nbsp;</p><script>let a</script>",
+        3: '<img src="a.jpg" alt="">',
+        4: '<img src="a.jpg" alt="A red barn">',
+    }
+    for number, html in contents.items():
+        soon = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S")
+        blog.write(number, "", modified=soon, content={"rendered": html, "protected": False})
+    told = sync(library)
+    assert (told["seen"], told["queued"], told["refused"], told["deleted"]) == (4, 1, 3, 3)
+    assert ids(library) == ["post-4", "post-5"]
+    assert "A red barn" in library.chunks("post-4")[0].content
+    again = sync(library, full=True)
+    assert (again["queued"], again["refused"], again["deleted"]) == (0, 3, 0)
+    blog.write(1, "Words again.")
+    sync(library, full=True)
+    assert ids(library) == ["post-1", "post-4", "post-5"]
+
+
+def test_a_post_that_is_only_rendered_otherwise_is_no_news(library: Library, blog: Blog) -> None:
+    """As WordPress does it: the first picture of a reply is loaded at once, and ids are counted up."""
+    rendered = '<figure id="gallery-{}"><img src="a.jpg" alt="A barn" {}></figure><p>Red {}.</p>'
+    for number in (1, 2):
+        blog.write(number, "", content={"rendered": rendered.format(1, 'loading="lazy"', 5), "protected": False})
+    sync(library)
+    blog.write(1, "", content={"rendered": rendered.format(2, 'fetchpriority="high"', 5), "protected": False})
+    blog.write(2, "", content={"rendered": rendered.format(2, 'fetchpriority="high"', 6), "protected": False})
+    told = sync(library, full=True)
+    assert (told["queued"], told["unchanged"]) == (1, 1)
+    assert [library.document(name).version for name in ("post-1", "post-2")] == [1, 2]
+    library.hand_in("post-1", is_pulled=True, post_type="post")
+    library.run_due()
+    assert library.result("post-1")["unchanged"] == 1
+
+
 def test_a_site_that_cannot_be_read_to_its_end_loses_nothing(library: Library, blog: Blog) -> None:
     blog.write(1, "Hello.")
     sync(library)
@@ -112,8 +153,17 @@ def test_a_post_that_is_only_named_is_fetched(library: Library, blog: Blog) -> N
     assert (library.document("post-12").version, library.sent()) == (1, [])
 
 
-@pytest.mark.parametrize("fields", [{"status": "draft"}, {"content": {"rendered": "x", "protected": True}}])
-def test_a_post_that_is_named_and_not_public_is_taken_out(library: Library, blog: Blog, fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "draft"},
+        {"content": {"rendered": "x", "protected": True}},
+        {"content": {"rendered": "<figure><img src='a.jpg'></figure>", "protected": False}},
+    ],
+)
+def test_a_post_that_is_named_and_shows_no_words_is_taken_out(
+    library: Library, blog: Blog, fields: dict[str, Any]
+) -> None:
     blog.write(12, "Public.")
     library.index("post-12", is_pulled=True)
     blog.write(12, "Not public.", **fields)
