@@ -66,6 +66,7 @@ def accept_many(principal: Principal, items: Sequence[NewDocument], *, request_i
         raise ValueError(f"At most {MOST_AT_ONCE} documents a job.")
     for new in items:
         check(principal.tenant, new)
+        new.prepare()
     last = {new.source_id: new for new in items}
     with one_transaction():
         rows = _locked(principal.tenant, last)

@@ -76,6 +76,10 @@ class NewDocument:
         """What a post's HTML says to a reader; a very long one as it is."""
         return said_by(self.html)
 
+    def prepare(self) -> None:
+        """Work out now what takes a while, before anything is locked for it."""
+        _ = self.content_hash
+
     @property
     def is_wordless(self) -> bool:
         """Whether it is a post in which there is nothing to read."""
