@@ -87,7 +87,7 @@ def test_a_site_is_pulled_and_followed(tmp_path: Path) -> None:
         editors = Editors(wordpress)
         editors.write_all()
         until_indexed(demo)  # the demo's own pages, whose texts would count as ours
-        print(f"{wordpress.version}, {len(editors.kinds)} posts and pages")
+        print(f"WordPress {wordpress.version}, {len(editors.kinds)} posts and pages")
         _all_is_taken_in(index, editors)
         _a_second_look_changes_nothing(index)
         _edits_are_followed(index, editors)

@@ -9,15 +9,6 @@ declare(strict_types=1);
 
 require $argv[1] . '/wp-load.php';
 
-/** Drops the tables of this site alone; others may be in the same database. */
-function drop_tables(): void {
-	global $wpdb;
-	$names = $wpdb->get_col( $wpdb->prepare( 'SHOW TABLES LIKE %s', $wpdb->esc_like( $wpdb->prefix ) . '%' ) );
-	foreach ( $names as $name ) {
-		$wpdb->query( "DROP TABLE `$name`" );
-	}
-}
-
 /** What a visitor may read, by the name that a sync gives it: its address. */
 function public_addresses(): array {
 	$asked = array(

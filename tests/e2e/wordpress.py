@@ -1,13 +1,11 @@
-"""A real WordPress on loopback: Debian's newest, started by the lab that lies beside this project."""
+"""A real WordPress on loopback, as Debian has it: sites of their own, side by side."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import signal
-import subprocess
-from contextlib import suppress
+import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -15,79 +13,94 @@ from typing import Any, Self
 
 import httpx2
 
-from tests.e2e.demo_process import ROOT
-from tests.e2e.waiting import PATIENCE_S
-from tests.servers import free_port
+from tests.e2e.lab.debian import wordpress_files
+from tests.e2e.lab.mariadb import DATABASE, USER, mariadb
+from tests.e2e.lab.php import php_server, script
 
-LAB = ROOT.parent / "shared" / "lab" / "wordpress-up"
-SCRIPT = Path(__file__).with_name("wordpress.php")
-EXTRA = """<?php
-$table_prefix = '{prefix}';  // sites that are tested share one database
-define('WP_HTTP_BLOCK_EXTERNAL', true); define('DISABLE_WP_CRON', true);
-"""
+CALLS = Path(__file__).with_name("wordpress.php")
+LAB = Path(__file__).with_name("lab")
+KEYS = tuple(f"{use}_{kind}" for use in ("AUTH", "SECURE_AUTH", "LOGGED_IN", "NONCE") for kind in ("KEY", "SALT"))
 
 
 class WordPress:
-    """A site as it is after its installation; server, tables and files go at the end of the block."""
+    """A site as it is after its installation; servers, tables and files go at the end of the block.
+
+    ``suite`` is Debian's: sid has WordPress 7.1 or newer, trixie 6.8, bookworm 6.1. The first user is admin, whose
+    password is "password".
+    """
 
     def __init__(self, *, suite: str = "sid") -> None:
         self._suite = suite
-        self._kept = TemporaryDirectory(prefix="wordpress-")
-        self._folder = Path(self._kept.name)
+        self._running = ExitStack()
         self.url = self.version = ""
+        #: What the server serves; the site's own, to write plugins and themes to.
+        self.root = Path()
 
     def call(self, *calls: tuple[Any, ...]) -> list[Any]:
         """Call functions of WordPress as its first user, each as (name, argument, …); what they return."""
-        command = ["php", str(SCRIPT), str(self._folder / "usr/share/wordpress")]
-        told = json.dumps(calls)
-        done = subprocess.run(
-            command, input=told, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=self._folder
-        )
-        assert done.returncode == 0, f"WordPress failed: {done.stderr}\n{done.stdout}\n{self._log()}"
-        return list(json.loads(done.stdout))
+        return list(json.loads(self._script(CALLS, json.dumps(calls))))
 
     def public(self) -> dict[str, str]:
         """The addresses of what every visitor may read, by source id, as the database has them."""
         return dict(self.call(("public_addresses",))[0])
 
     def __enter__(self) -> Self:
-        assert LAB.exists(), f"{LAB} is missing: it starts the WordPress that this test is about."
-        (self._folder / "wp-config-extra.php").write_text(EXTRA.format(prefix=f"wp_{secrets.token_hex(4)}_"))
-        for _ in range(3):  # a free port may be another's by the time that PHP takes it
-            port = free_port()
-            said = self._start(port)
-            if self._answers(f"http://127.0.0.1:{port}"):
-                self.url, self.version = f"http://127.0.0.1:{port}", said.split(" at ")[0]
-                return self
-            self._stop()
-        raise AssertionError(f"WordPress does not answer: {said}\n{self._log()}")
+        with ExitStack() as starting:
+            folder = Path(starting.enter_context(TemporaryDirectory(prefix="wordpress-")))
+            self.root = folder / "site"
+            shutil.copytree(wordpress_files(self._suite), self.root)
+            shutil.copy(LAB / "wp-config.php", self.root)
+            database = starting.enter_context(mariadb(folder / "mariadb"))
+            self.url = starting.enter_context(php_server(self.root, folder / "php.log"))
+            (folder / "constants.json").write_text(json.dumps(_constants(self.url, database, self._debug_log)))
+            self.version = self._script(LAB / "install.php")
+            self._expect_answer()
+            self._running = starting.pop_all()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
-        self.call(("drop_tables",))
-        self._kept.cleanup()
+        self._running.close()
 
-    def _start(self, port: int) -> str:
-        command = [str(LAB), self._suite, str(port), str(self._folder)]
-        said = self._folder / "wordpress-up.log"
-        with said.open("w+") as out:  # no pipe: the server that stays behind would keep it open
-            done = subprocess.run(command, stdout=out, stderr=out, timeout=2 * PATIENCE_S, check=False)
-        assert done.returncode == 0, f"{LAB.name} failed: {said.read_text()}"
-        return said.read_text().strip().splitlines()[-1]
-
-    def _answers(self, url: str) -> bool:
+    def _script(self, path: Path, text: str = "") -> str:
         try:
-            return bool(httpx2.get(f"{url}/wp-json/", timeout=60).json()["url"] == url)
-        except (httpx2.HTTPError, ValueError, LookupError):
-            return False
+            return script(path, self.root, cwd=self.root, text=text)
+        except AssertionError as error:
+            error.add_note(self._log())
+            raise
 
-    def _stop(self) -> None:
-        """End the server with its workers, which outlive it."""
-        with suppress(FileNotFoundError, ProcessLookupError):
-            os.killpg(int((self._folder / "php.pid").read_text()), signal.SIGTERM)
+    def _expect_answer(self) -> None:
+        reply = httpx2.get(f"{self.url}/wp-json/", timeout=60)
+        assert reply.status_code == 200, f"WordPress does not answer: {reply.text}\n{self._log()}"
+        assert reply.json()["url"] == self.url
+
+    @property
+    def _debug_log(self) -> Path:
+        return self.root.parent / "debug.log"
 
     def _log(self) -> str:
-        log = self._folder / "debug.log"
+        log = self._debug_log
         return "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else ""
+
+
+def _constants(url: str, database: Path, log: Path) -> dict[str, Any]:
+    """What wp-config.php defines."""
+    return {
+        "DB_NAME": DATABASE,
+        "DB_USER": USER,
+        "DB_PASSWORD": "",
+        "DB_HOST": f"localhost:{database}",
+        "DB_CHARSET": "utf8mb4",
+        "DB_COLLATE": "",
+        **{name: secrets.token_hex(32) for name in KEYS},
+        "WP_HOME": url,
+        "WP_SITEURL": url,
+        "WP_ENVIRONMENT_TYPE": "local",  # application passwords without TLS
+        "WP_DEBUG": True,
+        "WP_DEBUG_LOG": str(log),
+        "WP_DEBUG_DISPLAY": False,
+        "WP_HTTP_BLOCK_EXTERNAL": True,
+        "DISABLE_WP_CRON": True,
+        "AUTOMATIC_UPDATER_DISABLED": True,
+    }

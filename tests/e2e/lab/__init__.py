@@ -1,0 +1,1 @@
+"""What a real WordPress needs on this machine: its files, a database, and PHP's server."""
