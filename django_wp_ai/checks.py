@@ -21,6 +21,7 @@ from django_wp_ai.models import Chunk, Tenant
 from django_wp_ai.models.site_policy import target_names, validate_aliases
 from django_wp_ai.providers.prices import check_settings as check_prices
 from django_wp_ai.providers.registry import providers
+from django_wp_ai.rag.choices import check_settings as check_choices
 from django_wp_ai.rag.embedding import wanted_model
 from django_wp_ai.rag.extract import installed
 from django_wp_ai.rag.index.inspecting import WANTED_VERSION, pgvector_version
@@ -41,6 +42,7 @@ def check(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessag
         names = list(providers())
         cipher()
         check_prices()
+        check_choices()
         for cidrs in (settings.trusted_proxies, settings.health_cidrs, settings.outbound_allowed_networks):
             networks(cidrs)
     except ImproperlyConfigured as error:

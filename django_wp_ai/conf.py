@@ -116,10 +116,13 @@ class Settings:
     ocr_languages: tuple[str, ...] = ("eng",)  # Tesseract's names
     ocr_command: str = "tesseract"
     embedding_model: str = ""  # "provider:model" or an alias; empty: the first provider that makes embeddings
+    # What the model is sent before the text of a question and before a passage: by embedding model, globs, the first
+    # match; others: nothing.
+    rag_prefixes: Mapping[str, Any] = field(default_factory=dict)
     rag_exact_chunks: int = 1000  # a search among no more passages compares each of them
     rag_ef_search: int = 100  # how many neighbours the index looks at in one step: more find more, and take longer
     # What the ranking by vectors and the one by words count when they are made one: by embedding model, globs, the
-    # first match; others: 1.0 and 0.3.
+    # first match; others: 1.0 and 0.5.
     rag_weights: Mapping[str, Any] = field(default_factory=lambda: {"*:offline-hash-2": (1.0, 1.0)})
     rag_per_source: int = 3  # passages of one source before others come
     rag_reranker: str = ""  # dotted path of an async callable (query, hits) -> scores

@@ -18,6 +18,7 @@ from django_wp_ai.rag.sources import folder, wxr
 ROOT = Path(__file__).parent.parent
 EXPORT = ROOT / "tests" / "data" / "posts.wxr.xml"
 QUESTIONS = ROOT / "tests" / "data" / "eval" / "questions.jsonl"
+ELSEWHERE = ROOT / "tests" / "data" / "eval" / "elsewhere.txt"
 DOCS = "docs"
 MODEL = "offline:offline-hash-2"
 MOST_AT_ONCE = 50
@@ -26,6 +27,11 @@ MOST_AT_ONCE = 50
 def questions() -> list[EvalQuestion]:
     """All questions."""
     return parse(QUESTIONS.read_text(encoding="utf-8"))
+
+
+def elsewhere() -> list[str]:
+    """Questions about anything else."""
+    return ELSEWHERE.read_text(encoding="utf-8").splitlines()
 
 
 def posts() -> list[NewDocument]:

@@ -52,6 +52,8 @@ WP_AI = {
         {"TRUSTED_PROXIES": ["10.0.0.0/99"]},
         {"HEALTH_CIDRS": ["localhost"]},
         {"OUTBOUND_ALLOWED_NETWORKS": ["127.0.0.1/8"]},
+        {"RAG_PREFIXES": {"*e5*": "query: "}},
+        {"RAG_WEIGHTS": {"*": (1.0,)}},
     ],
     "E002": [
         {"MODEL_ALIASES": {"fast": "gpt-4o"}},
@@ -87,6 +89,7 @@ def test_a_wrong_option_is_found(settings: Any, id_: str, options: dict[str, Any
         {"PROVIDERS": {"local": {"class": "openai", "needs_key": False, "base_url": "http://127.0.0.1:1/v1"}}},
         {"PRICES": {"openai:*": {"input": "1", "output": 2}}},
         {"TRUSTED_PROXIES": ["10.0.0.0/8", "::1/128"]},
+        {"RAG_PREFIXES": {"*e5*": ("query: ", "passage: ")}, "RAG_WEIGHTS": {"*e5*": [1, 0.5]}},
     ],
 )
 def test_a_right_option_is_not_remarked_on(settings: Any, options: dict[str, Any]) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django_wp_ai.bridge import in_thread
-from django_wp_ai.datatypes import EmbeddingRequest
 from django_wp_ai.gateway import embeddings
 from django_wp_ai.gateway.origin import Origin
 from django_wp_ai.models import Tenant
 from django_wp_ai.models.budget import attach_budgets
-from django_wp_ai.rag.embedding import for_retrieval, serving_model
+from django_wp_ai.rag.embedding import for_retrieval, of_questions, serving_model
 from django_wp_ai.rag.evaluation.questions import EvalQuestion
 from django_wp_ai.rag.ingest.operator import operator_of
 from django_wp_ai.rag.search.flow import MAX_K, candidates_of
@@ -74,7 +73,7 @@ async def _embedded(tenant: Tenant, questions: Sequence[EvalQuestion]) -> tuple[
     vectors: list[list[float]] = []
     for start in range(0, len(questions), BATCH):
         batch = questions[start : start + BATCH]
-        request = EmbeddingRequest(inputs=tuple(question.text for question in batch), model=model)
+        request = of_questions((question.text for question in batch), model)
         embedded = await embeddings.embed(principal, request, ORIGIN)
         vectors.extend(list(vector) for vector in embedded.result.vectors)
     return model, vectors

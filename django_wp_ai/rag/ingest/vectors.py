@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from django_wp_ai.bridge import in_thread
-from django_wp_ai.datatypes import EmbeddingRequest
 from django_wp_ai.exceptions import ContentBlocked, Invalid, ProviderRefused, WpAiError
 from django_wp_ai.jobs.context import JobContext, JobFailed
 from django_wp_ai.models import SiteIndex, Tenant
+from django_wp_ai.rag.embedding import of_passages
 from django_wp_ai.rag.ingest import staging
 from django_wp_ai.rag.ingest.rows import add_costs
 from django_wp_ai.rag.ingest.staging import Place
@@ -61,7 +61,7 @@ async def _batch(context: JobContext, batch: list[Place], model: str, expected: 
     texts = {passage.hash: passage.embedded for _, passage in batch}
 
     async def send() -> int:
-        embedded = await context.ask_for_vectors(EmbeddingRequest(inputs=tuple(texts.values()), model=model))
+        embedded = await context.ask_for_vectors(of_passages(texts.values(), model))
         vectors = dict(zip(texts, embedded.result.vectors, strict=True))
         _check(vectors, expected)
         await context.commit(partial(_write, context, batch, vectors, model, embedded.call.cost_usd))

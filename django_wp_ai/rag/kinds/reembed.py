@@ -1,4 +1,4 @@
-"""A site moves to another embedding model: all vectors are made beside those that serve, then they change places.
+"""A site moves to another embedding model or prefix: all vectors are made beside those that serve, then change places.
 
 Documents that come meanwhile are embedded by the old model, and by the new one before the change.
 """
@@ -13,11 +13,10 @@ from django.db import connections, router
 from django.db.models import F, Q, QuerySet
 
 from django_wp_ai.bridge import in_thread
-from django_wp_ai.datatypes import EmbeddingRequest
 from django_wp_ai.jobs.context import JobContext, JobFailed
 from django_wp_ai.jobs.registry import job_kind
 from django_wp_ai.models import Chunk, Tenant
-from django_wp_ai.rag.embedding import wanted_model
+from django_wp_ai.rag.embedding import of_passages, wanted_model
 from django_wp_ai.rag.ingest.background import REEMBED
 from django_wp_ai.rag.ingest.cutting import embedded_text
 from django_wp_ai.rag.ingest.halves import half
@@ -31,7 +30,7 @@ _WRITE = (
 
 
 class ReembedIn(Strict):
-    """The model to move to, ``provider:model``."""
+    """The vectors to move to, as ``rag.embedding`` names them."""
 
     model: str
 
@@ -88,7 +87,7 @@ async def _embed(context: JobContext, chunks: Sequence[Chunk], model: str) -> in
     distinct = tuple(dict.fromkeys(texts.values()))
 
     async def send() -> int:
-        embedded = await context.ask_for_vectors(EmbeddingRequest(inputs=distinct, model=model))
+        embedded = await context.ask_for_vectors(of_passages(distinct, model))
         vectors = dict(zip(distinct, embedded.result.vectors, strict=True))
         if len({len(vector) for vector in vectors.values()}) != 1:
             raise JobFailed("The embedding model gives vectors of several lengths.", code="dimensions_changed")

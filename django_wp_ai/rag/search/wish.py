@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from django_wp_ai.conf import settings
+from django_wp_ai.rag.choices import weights
+from django_wp_ai.rag.embedding import model_of
 from django_wp_ai.rag.search.hits import Filters
 
 MAX_QUERY_TERMS = 64
 #: Of reciprocal-rank fusion (Cormack, Clarke and Büttcher, 2009). Theirs is 60, for many rankings that are equally
 #: good: then a passage that a weak leg has somewhere beats one that the strong leg has first.
 RANK_CONSTANT = 5
-DEFAULT_WEIGHTS = (1.0, 0.3)
 K1, B = 1.2, 0.75  # of BM25: how soon repetition stops to count, how much length does; as in SQLite's FTS5
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be found. ``terms`` are marked forms; ``vector`` and ``model`` go together; either leg may be off."""
+    """What is to be found. ``terms`` are marked forms; ``vector`` and ``model`` (as ``rag.embedding`` names vectors) go
+    together; either leg may be off.
+    """
 
     tenant_id: int
     terms: tuple[tuple[str, ...], ...]
@@ -35,8 +36,7 @@ class Wish:
 
     @property
     def weights(self) -> tuple[float, float]:
-        """Of the vector leg and of the text leg, by ``RAG_WEIGHTS`` for the model."""
-        for pattern, weights in settings.rag_weights.items():
-            if fnmatchcase(self.model, pattern):
-                return float(weights[0]), float(weights[1])
-        return DEFAULT_WEIGHTS
+        """Of the vector leg and of the text leg, by ``RAG_WEIGHTS`` for the model; one that is alone counts whole."""
+        if not (self.vector and self.terms):
+            return 1.0, 1.0
+        return weights(model_of(self.model))
