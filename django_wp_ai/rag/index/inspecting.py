@@ -15,6 +15,7 @@ from django_wp_ai.rag.index.naming import MAX_DIMENSIONS, name_of
 from django_wp_ai.rag.index.vectors import leftovers
 from django_wp_ai.rag.search.postgres import vector_text
 from django_wp_ai.rag.search.statement import CHUNKS, SCOPE, condition, distance_to
+from django_wp_ai.rag.search.wish import depth_of
 
 WANTED_VERSION = (0, 8, 4)  # of pgvector: earlier ones have defects in parallel builds and in vacuum
 
@@ -134,12 +135,15 @@ def recall(tenant: Tenant, *, sample: int = 50, k: int = 10) -> Recall | None:
 
 
 def _sample(connection: BaseDatabaseWrapper, tenant_id: int, model: str, dimensions: int, size: int) -> list[str]:
-    """Vectors half-way between two passages: a question is near passages, and is none of them."""
-    vector = f"l2_normalize(embedding::halfvec({dimensions}))"
+    """Vectors half-way between a passage and the one after it: a question is near passages, and is none of them."""
+    vector, after = (f"l2_normalize({name}.embedding::halfvec({dimensions}))" for name in ("c", "after"))
     statement = (
-        f"SELECT l2_normalize({vector} + lag({vector}, 1, {vector}) OVER (ORDER BY document_id, id))::text"  # noqa: S608
+        f"SELECT l2_normalize({vector} + coalesce({after}, {vector}))::text"  # noqa: S608
         f" FROM (SELECT * FROM {CHUNKS} c WHERE {SCOPE} AND {_literal(model, dimensions)}"
-        " ORDER BY random() LIMIT %(size)s) AS some_chunks"
+        " ORDER BY random() LIMIT %(size)s) AS c"
+        f" LEFT JOIN {CHUNKS} after ON after.document_id = c.document_id AND after.version = c.version"
+        " AND after.ordinal = c.ordinal + 1 AND after.embedding_model = c.embedding_model"
+        " AND after.dimensions = c.dimensions"
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, {"tenant": tenant_id, "size": size})
@@ -154,22 +158,24 @@ def _share(connection: BaseDatabaseWrapper, tenant_id: int, model: str, vector: 
 def nearest(
     connection: BaseDatabaseWrapper, tenant_id: int, model: str, vector: str | Sequence[float], k: int, *, exact: bool
 ) -> set[int]:
-    """The nearest passages by the index, or by a comparison with all of them. Blocking."""
+    """The nearest passages by the index, walked as far as a search walks it, or by a comparison with all. Blocking."""
     text = vector if isinstance(vector, str) else vector_text(vector)
     dimensions = text.count(",") + 1
+    distance = distance_to(dimensions, "%(vector)s::halfvec")
     switched = "enable_indexscan" if exact else "enable_sort"  # without sorting only the index gives an order
     with transaction.atomic(connection.alias), connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config(%s, 'off', true), set_config('hnsw.ef_search', %s, true),"
             " set_config('hnsw.iterative_scan', 'relaxed_order', true)",
-            [switched, str(min(1000, max(settings.rag_ef_search, k)))],
+            [switched, str(min(1000, max(settings.rag_ef_search, depth_of(k))))],
         )
         cursor.execute(
-            f"SELECT id FROM {CHUNKS} c WHERE {SCOPE} AND {_literal(model, dimensions)}"  # noqa: S608
-            f" ORDER BY {distance_to(dimensions, '%(vector)s::halfvec')} LIMIT %(k)s",
-            {"tenant": tenant_id, "vector": text, "k": k},
+            f"SELECT id, {distance} FROM {CHUNKS} c WHERE {SCOPE} AND {_literal(model, dimensions)}"  # noqa: S608
+            f" ORDER BY {distance} LIMIT %(depth)s",
+            {"tenant": tenant_id, "vector": text, "depth": depth_of(k)},
         )
-        return {chunk_id for (chunk_id,) in cursor.fetchall()}
+        found = sorted(cursor.fetchall(), key=lambda row: (row[1], row[0]))
+        return {chunk_id for chunk_id, _ in found[:k]}
 
 
 def _literal(model: str, dimensions: int) -> str:

@@ -32,7 +32,7 @@ class Wish:
     @property
     def depth(self) -> int:
         """How many candidates each leg gives, and how many come out."""
-        return max(50, 3 * self.k)
+        return depth_of(self.k)
 
     @property
     def weights(self) -> tuple[float, float]:
@@ -40,3 +40,8 @@ class Wish:
         if not (self.vector and self.terms):
             return 1.0, 1.0
         return weights(model_of(self.model))
+
+
+def depth_of(k: int) -> int:
+    """How many candidates are looked at for so many passages."""
+    return max(50, 3 * k)
