@@ -19,7 +19,7 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, OperationalError
 
 from django_wp_ai.policy.budget_changes import Opened, Opening, Settled, Settling
-from django_wp_ai.policy.budget_statements import array, open_row, run, settle_row
+from django_wp_ai.policy.budget_statements import COLUMNS, array, open_row, run, settle_row
 from django_wp_ai.together import Failed, each
 
 Q = TypeVar("Q")
@@ -27,7 +27,7 @@ A = TypeVar("A")
 
 DEADLOCK = "40P01"
 
-_OPEN = """
+_OPEN = f"""
 WITH hold AS (
     SELECT * FROM unnest(%(calls)s::uuid[], %(ids)s::bigint[], %(budgets)s::numeric[], %(amounts)s::numeric[])
         AS hold (call_id, id, budget, amount)
@@ -54,18 +54,14 @@ WITH hold AS (
     FROM kept
     WHERE period.id = kept.id
 )
-INSERT INTO django_wp_ai_usageevent (
-    call_id, tenant_id, credential_id, state, route, provider, model, end_user, plugin, request_id, trace_id, step,
-    prompt_template, streamed, cached, estimated, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,
-    reasoning_tokens, finish_reason, error_code, held_periods, created_at, reserved_usd
-)
+INSERT INTO django_wp_ai_usageevent ({COLUMNS})
 SELECT
     call_id, tenant_id, credential_id, 'pending', route, provider, model, end_user, plugin, request_id, trace_id, step,
     prompt_template, streamed, false, false, 0, 0, 0, 0, 0, '', '', held_periods, created_at, reserved_usd
 FROM json_populate_recordset(NULL::django_wp_ai_usageevent, %(rows)s::json) LEFT JOIN verdict USING (call_id)
 WHERE verdict.opens IS NOT FALSE
 RETURNING call_id
-"""
+"""  # noqa: S608 - our own columns
 
 _SETTLE = """
 WITH charge AS (

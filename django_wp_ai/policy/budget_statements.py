@@ -30,7 +30,8 @@ from django.db import connections, router, transaction
 from django_wp_ai.models import UsageEvent
 from django_wp_ai.policy.budget_changes import Charge, Hold, Opened, Settled
 
-_COLUMNS = """
+#: Of a usage row as it is opened.
+COLUMNS = """
     call_id, tenant_id, credential_id, state, route, provider, model, end_user, plugin, request_id, trace_id, step,
     prompt_template, streamed, cached, estimated, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,
     reasoning_tokens, finish_reason, error_code, held_periods, created_at, reserved_usd
@@ -41,7 +42,7 @@ _VALUES = """
     '', '', to_jsonb(%(ids)s::bigint[]), %(created_at)s, %(amount)s::numeric
 """
 
-_OPEN = f"INSERT INTO django_wp_ai_usageevent ({_COLUMNS}) VALUES ({_VALUES}) RETURNING true"  # noqa: S608 - our own columns
+_OPEN = f"INSERT INTO django_wp_ai_usageevent ({COLUMNS}) VALUES ({_VALUES}) RETURNING true"  # noqa: S608 - our own columns
 
 _OPEN_WITHIN_BUDGETS = f"""
 WITH asked AS (
@@ -60,7 +61,7 @@ WITH asked AS (
     FROM locked, verdict
     WHERE period.id = locked.id AND verdict.opens
 ), opened AS (
-    INSERT INTO django_wp_ai_usageevent ({_COLUMNS})
+    INSERT INTO django_wp_ai_usageevent ({COLUMNS})
     SELECT {_VALUES} FROM verdict WHERE opens
 )
 SELECT verdict.opens, locked.id, locked.fits, locked.spent_usd, locked.reserved_usd

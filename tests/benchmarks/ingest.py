@@ -9,17 +9,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import platform
 import random
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import django
 import psutil
 from django.utils import timezone
 
+from tests.benchmarks import report
 from tests.services import postgres_url
 
+MARKS = ("<!-- ingest -->", "<!-- /ingest -->")
+HEAD = ("run", "queued", "chunks", "embedded", "calls", "hand in s", "all s", "CPU s", "chunks/s", "MB", "failed")
 WORDS = "the harbour opens at nine and ferries leave from pier two when weather allows it so bring a coat".split()  # noqa: SIM905
 
 
@@ -87,7 +93,7 @@ class Watch:
         return float(self._process.memory_info().rss) / 1e6
 
 
-def run(tenant: Any, name: str, documents: Iterator[Any]) -> str:
+def run(tenant: Any, name: str, documents: Iterator[Any]) -> tuple[str, ...]:
     """Hand in, index, and say how it went."""
     from django_wp_ai.models import Chunk, Document
     from tests.benchmarks.instant import Instant
@@ -105,21 +111,30 @@ def run(tenant: Any, name: str, documents: Iterator[Any]) -> str:
     chunks = Chunk.objects.for_tenant(tenant).live().count()
     fresh = Document.objects.for_tenant(tenant).filter(indexed_at__gte=since)
     made = sum(fresh.values_list("chunk_count", flat=True))
-    rate = f"{made / took_s:.0f} chunks/s" if made else "-"
-    cpu_s, memory = time.process_time() - cpu_s, f"{watch.began_mb:.0f} → {watch.most_mb:.0f} MB"
-    return (
-        f"| {name} | {counts.get('queued', 0)} | {chunks} | {Instant.texts} | {Instant.calls} | {taken_s:.1f} "
-        f"| {took_s:.1f} | {cpu_s:.1f} | {rate} | {memory} | {states} |"
+    cells = (
+        name,
+        *map(str, (counts.get("queued", 0), chunks, Instant.texts, Instant.calls)),
+        *(f"{seconds:.1f}" for seconds in (taken_s, took_s, time.process_time() - cpu_s)),
+        f"{made / took_s:.0f}" if made else "-",
+        f"{watch.began_mb:.0f} → {watch.most_mb:.0f}",
+        str(states),
     )
+    print(" ", *cells, file=sys.stderr, flush=True)
+    return cells
 
 
-def measure(posts: int, size: int) -> Iterator[str]:
-    """A first run, one in which nothing has changed, one in which a tenth has, and one of twice as many."""
+def measure(posts: int, size: int) -> str:
+    """Runs of all posts, of none that has changed, of a tenth edited and of three times as many; gives the report."""
+    about = (
+        f"{datetime.now(UTC):%Y-%m-%d} · {os.cpu_count()} cores · Python {platform.python_version()} · "
+        f"Django {django.__version__}"
+    )
+    return f"{about}\n\n{report.table(HEAD, list(_runs(posts, size)))}"
+
+
+def _runs(posts: int, size: int) -> Iterator[tuple[str, ...]]:
     from tests.factories import TenantFactory
 
-    names = "run", "queued", "chunks", "embedded", "calls", "hand in s", "all s", "CPU s", "rate", "memory", "failed"
-    yield f"| {' | '.join(names)} |"
-    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     run(TenantFactory.create(), "what is done once", handed_in(50, size, 0))
     tenant = TenantFactory.create()
     yield run(tenant, f"{posts} posts of {size} B", handed_in(posts, size, 0))
@@ -138,10 +153,11 @@ def _let_go() -> None:
 
 
 def main() -> None:
-    """Read the arguments, measure, print."""
+    """Read the arguments, measure, print; with ``--write`` also into the documentation."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ingest", description=__doc__)
     parser.add_argument("--posts", type=int, default=1000, help="(default: %(default)s)")
     parser.add_argument("--size", type=int, default=2000, help="bytes of text of each (default: %(default)s)")
+    parser.add_argument("--write", action="store_true", help="replace the figures in docs/performance.md")
     wished = parser.parse_args()
     os.environ["TEST_DATABASE_URL"] = postgres_url("benchmarks", "")
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
@@ -150,9 +166,11 @@ def main() -> None:
     from tests.benchmarks.gateway import fresh_site
 
     with fresh_site():
-        for line in measure(wished.posts, wished.size):
-            print(line, flush=True)
+        figures = measure(wished.posts, wished.size)
         _let_go()
+    print(figures)
+    if wished.write:
+        report.write(figures, marks=MARKS)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +57,15 @@ class Demo:
         until(self._is_announced, lambda: f"the demo says no more than this:\n{self.output}")
         self.info = json.loads((self.data / "demo.json").read_text())
         return self
+
+    def until(self, look: Callable[[], bool]) -> None:
+        """Wait for a moment of its start that may be short; fails with its output when it ends instead."""
+
+        def is_seen() -> bool:
+            assert self.process.poll() is None, self.output
+            return look()
+
+        until(is_seen, lambda: f"the demo says no more than this:\n{self.output}", every_s=0.001)
 
     def _is_announced(self) -> bool:
         assert self.process.poll() is None, self.output

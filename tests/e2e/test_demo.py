@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx2
@@ -209,9 +208,7 @@ def test_data_that_is_a_file_is_refused_plainly(tmp_path: Path) -> None:
 def test_a_demo_killed_while_it_made_its_database_recovers(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Demo(data) as first:
-        while not (data / "postgres.new").exists() and not (data / "postgres").exists():
-            assert first.process.poll() is None, first.output
-            time.sleep(0.001)
+        first.until(lambda: (data / "postgres.new").exists() or (data / "postgres").exists())
         first.stop(signal.SIGKILL)
     with Demo(data).wait() as second:
         assert chat(second.info, second.info["api_key"]).status_code == 200
@@ -221,9 +218,7 @@ def test_a_demo_killed_while_it_migrated_recovers(tmp_path: Path) -> None:
     data = tmp_path / "data"
     log = data / "logs" / "prepare.log"
     with Demo(data) as first:
-        while not (log.exists() and "Applying" in log.read_text()):
-            assert first.process.poll() is None, first.output
-            time.sleep(0.001)
+        first.until(lambda: log.exists() and "Applying" in log.read_text())
         first.stop(signal.SIGKILL)
     with Demo(data).wait() as second:
         assert chat(second.info, second.info["api_key"]).status_code == 200

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from django_wp_ai.rag.answer.question import Citation, Source
-from django_wp_ai.rag.answer.scanning import Marker, Scanner, Words
+from django_wp_ai.rag.answer.scanning import Marker, Scanner, Words, addresses_within
 
 #: How far back the sentence that a marker ends is looked for.
 REACH: Final = 400
@@ -92,6 +92,9 @@ class Checker:
         return any(number in self._sources and self._sources[number].quoted(quote) for number in numbers)
 
     def _is_known(self, url: str) -> bool:
+        return all(map(self._is_ours, (url, *addresses_within(url))))
+
+    def _is_ours(self, url: str) -> bool:
         try:
             parts = urlsplit(url if "://" in url else f"https://{url}")
             return parts.scheme in ("http", "https") and (parts.hostname or "") in self._hosts and not parts.username

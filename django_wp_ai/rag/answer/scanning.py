@@ -6,7 +6,9 @@ import html
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
+from urllib.parse import unquote
 
 from django_wp_ai.rag.answer.code import Code
 
@@ -29,6 +31,8 @@ _UNFINISHED_MARKER = re.compile(
     rf"(?:{_OPEN}(?:(?!\n\s*\n).){{0,{LONGEST_QUOTE + 4}}}|[^\]\u3011\n]{{0,{LONGEST_QUOTE}}})\s{{0,2}})",
     re.DOTALL,
 )
+_LONGEST_MARKER: Final = LONGEST_QUOTE + 150  # with its brackets, numbers and what parts them from a quote
+_CLOSING_BRACKET = re.compile(r"[\]\u3011]")
 _PLAIN = rf"[^()\n]{{0,{LONGEST_URL}}}"
 _BEGUN_TARGET = rf"\({_PLAIN}(?:\([^()\n]{{0,300}}\){_PLAIN}){{0,3}}"  # parentheses in it come in pairs
 _TARGET = rf"{_BEGUN_TARGET}\)"
@@ -45,8 +49,18 @@ _URL = re.compile(
     rf"(?:(?:https?|ftps?)://|www\.)[^\s<>\"'`\[\](){{}}|\\\u3000-\u303f\uff00-\uffef]{{0,{LONGEST_URL}}}",
     re.IGNORECASE,
 )
+_WITHIN = re.compile(r"(?:https?|ftps?)://|(?<==)//", re.IGNORECASE)
 _PUNCTUATION = ".,;:!?"
 _NOT_IN_URLS = re.compile(r"[\x00-\x20]+")  # browsers leave them out
+
+
+def addresses_within(url: str) -> Iterator[str]:
+    """The web addresses that a URL names behind its own, to which the page there may lead on."""
+    plain = unquote(url)
+    starts = [found.start() for found in _WITHIN.finditer(plain) if found.start()]
+    for start, end in pairwise([*starts, len(plain)]):
+        inner = plain[start:end]
+        yield f"https:{inner}" if inner.startswith("//") else inner
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +81,9 @@ class Marker:
 class Scanner:
     """``feed`` and ``finish`` give all that was fed, in order.
 
-    A link or an image becomes its text, and a bare URL an ellipsis, unless ``is_known`` says of its URL that the site
-    itself vouches for it. Words with ``](`` or ``]:`` in them are such a link: of all others ``]`` is the last.
+    A link or an image becomes its text, and a bare URL an ellipsis, unless ``is_known`` says of its URL, and of those
+    that it may lead on to, that the site itself vouches for it. Words with ``](`` or ``]:`` in them are such a link: of
+    all others ``]`` is the last.
     ``is_quote`` tells whether words right behind a marker are the quote that belongs in it.
     """
 
@@ -131,7 +146,7 @@ class Scanner:
         is_index = self._is_index(is_over=is_over)
         if is_index is None:
             return None
-        if not is_index and (marker := _MARKER.match(self._held)):
+        if not is_index and (marker := self._marker_at(0)):
             if not is_over and self._may_quote_more(marker):
                 return None
             return self._marker(marker, is_over=is_over)
@@ -140,7 +155,12 @@ class Scanner:
         at = 1 if self._held[0] == "!" else 0  # no image, so a mark of its own before what may be a marker
         if not is_over and self._is_unfinished(at, is_index=is_index):
             return None
-        return self._words(2 if at and not _MARKER.match(self._held, at) else 1)
+        return self._words(2 if at and not self._marker_at(at) else 1)
+
+    def _marker_at(self, at: int) -> re.Match[str] | None:
+        """The marker that begins there; without a bracket that could close it, it is not looked for long."""
+        is_closed = _CLOSING_BRACKET.search(self._held, at, at + _LONGEST_MARKER)
+        return _MARKER.match(self._held, at) if is_closed else None
 
     def _is_index(self, *, is_over: bool) -> bool | None:
         """Whether a bracket belongs to the word before it, in code; None where more text must tell."""
@@ -151,12 +171,15 @@ class Scanner:
     def _is_unfinished(self, at: int, *, is_index: bool) -> bool:
         if _UNFINISHED_LINK.fullmatch(self._held):
             return True
-        return not is_index and _UNFINISHED_MARKER.fullmatch(self._held, at) is not None
+        return not is_index and self._may_be_marker(at)
+
+    def _may_be_marker(self, at: int) -> bool:
+        return len(self._held) <= _LONGEST_MARKER and _UNFINISHED_MARKER.fullmatch(self._held, at) is not None
 
     def _may_quote_more(self, marker: re.Match[str]) -> bool:
         """Whether the bracket that closed it may yet turn out to be within a quote."""
         has_begun = _BEGINS_QUOTE.match(marker["bare"] or "") is not None
-        return has_begun and _UNFINISHED_MARKER.fullmatch(self._held) is not None
+        return has_begun and self._may_be_marker(0)
 
     def _marker(self, marker: re.Match[str], *, is_over: bool) -> Marker | None:
         numbers = tuple(int(digits) for digits in re.findall(r"\d+", marker["numbers"]))
@@ -188,7 +211,7 @@ class Scanner:
         address = target[1:-1].strip().partition(" ")[0].strip("<>")
         address = _NOT_IN_URLS.sub("", html.unescape(address))
         if address.startswith(("/", "#")) and not address.startswith(("//", "/\\")):
-            return True
+            return all(map(self._is_known, addresses_within(address)))
         return self._is_known(address)
 
     def _backticks(self, *, is_over: bool) -> Words | None:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 MAX_PREFIXES = 12
-#: At the beginning of a paragraph these would be read as structure that the text does not have.
-_STRUCTURE = re.compile(r"(?=#{1,6}\s|```|~~~|>\s)")
+#: At the beginning of a line these would be read as structure that the text does not have.
+_STRUCTURE = re.compile(r"^(?=#{1,6}\s|```|~~~|>\s)", re.MULTILINE)
 _FENCES = re.compile(r"`{3,}")
 _TICKS = re.compile(r"`+")
 
@@ -37,7 +37,7 @@ class Writer:
 
     def paragraph(self, text: str) -> None:
         """Words in lines, as they are."""
-        self._write(_STRUCTURE.sub(r"\\", text, count=1) if _STRUCTURE.match(text) else text)
+        self._write(_STRUCTURE.sub(r"\\", text))
 
     def heading(self, level: int, text: str) -> None:
         """One line, whatever the text had."""

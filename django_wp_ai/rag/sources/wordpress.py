@@ -45,7 +45,7 @@ async def pages(tenant: Tenant, *, since: datetime | None = None) -> AsyncIterat
         seen: set[int] = set()
         for query in _queries(kind, since):
             async for found in things(site, kind.route, query, seen=seen):
-                public = [thing for thing in found if _is_public(thing, kind)]
+                public = [thing for thing in found if _is_wanted(thing, kind)]
                 await names.learn(public)
                 if documents := [_document(thing, kind, names) for thing in public]:
                     yield documents
@@ -54,14 +54,15 @@ async def pages(tenant: Tenant, *, since: datetime | None = None) -> AsyncIterat
 async def all_ids(tenant: Tenant) -> set[str]:
     """The source ids of all that ``pages`` would yield without ``since``; what else is indexed was deleted or hidden.
 
-    Raises SourceFailed rather than leave one out that can't be read.
+    Pictures are among them: a sync does not pull them, but an event of the site may have brought them in. Raises
+    SourceFailed rather than leave one out that can't be read.
     """
     site = Site(tenant)
     ids: set[str] = set()
     for kind in await _kinds(tenant, site):
-        fields = "id,status,mime_type" if kind.name == ATTACHMENT else _STANDING
+        fields = "id,status" if kind.name == ATTACHMENT else _STANDING
         async for found in things(site, kind.route, {"_fields": fields}, seen=set()):
-            ids.update(source_id(kind.name, thing["id"]) for thing in found if _is_public(thing, kind))
+            ids.update(source_id(kind.name, thing["id"]) for thing in found if _is_seen(thing, kind))
     return ids
 
 
@@ -85,7 +86,7 @@ async def one(tenant: Tenant, name: str) -> SourceDocument | None:
             return None
         raise
     thing = reply.data
-    if not isinstance(thing, dict) or type(thing.get("id")) is not int or not _is_public(thing, kind):
+    if not isinstance(thing, dict) or type(thing.get("id")) is not int or not _is_wanted(thing, kind):
         return None
     await names.learn([thing])
     return _document(thing, kind, names)
@@ -125,10 +126,16 @@ def _queries(kind: _Kind, since: datetime | None) -> list[dict[str, str]]:
     return [{**fields, "modified_after": after}, {**fields, "after": after}]
 
 
-def _is_public(thing: Thing, kind: _Kind) -> bool:
+def _is_wanted(thing: Thing, kind: _Kind) -> bool:
+    """Whether it is pulled: all that a visitor sees, of files those with text of their own."""
+    is_read = kind.name != ATTACHMENT or is_document(_text(thing.get("mime_type")))
+    return is_read and _is_seen(thing, kind)
+
+
+def _is_seen(thing: Thing, kind: _Kind) -> bool:
     """Whether a visitor sees it, also if the site told us more than that."""
     if kind.name == ATTACHMENT:  # its own status is its parent's; the API shows those of published ones only
-        return thing.get("status") in {"inherit", "publish"} and is_document(_text(thing.get("mime_type")))
+        return thing.get("status") in {"inherit", "publish"}
     content = thing.get("content")
     return thing.get("status") == "publish" and isinstance(content, dict) and content.get("protected") is False
 

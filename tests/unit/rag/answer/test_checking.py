@@ -94,6 +94,16 @@ LINKS = [
     ("At https://evil.example/x?y=z, now.", "At \u2026, now."),
     ("At HTTPS://EVIL.example or www.evil.example.", "At \u2026 or \u2026."),
     ("At https://site.example/shop.", "At https://site.example/shop."),
+    ("At https://site.example/out?to=https://evil.example/", "At \u2026"),
+    ("At https://site.example/out?to=https%3A%2F%2Fevil.example%2F", "At \u2026"),
+    ("At https://site.example/out?to=//evil.example", "At \u2026"),
+    ("At https://site.example/https://evil.example/", "At \u2026"),
+    (
+        "At https://site.example/in?to=https://site.example/a//b",
+        "At https://site.example/in?to=https://site.example/a//b",
+    ),
+    ("[this](/out?to=https://evil.example/)", "this"),
+    ("[this](/in?to=https://site.example/)", "[this](/in?to=https://site.example/)"),
     ('<a href="ftp://evil.example">x</a>', '<a href="\u2026">x</a>'),
     ("[x]: https://evil.example", "[x] : \u2026"),
     ("[x]: //evil.example/x and [x][x]", "[x] : //evil.example/x and [x][x]"),
@@ -143,6 +153,7 @@ PIECES = st.lists(
 
 
 @example(pieces=["![", "1", "]"], size=1)
+@example(pieces=["https://site.example/", "https://evil.example/"], size=1)
 @example(pieces=["![", "1", "](", "https://evil.example/", ")"], size=1)
 @given(PIECES, st.integers(1, 9))
 def test_how_an_answer_is_cut_changes_nothing_and_what_is_cited_stands_in_its_source(

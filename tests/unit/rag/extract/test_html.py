@@ -44,6 +44,7 @@ KEPT = {
     "code with ticks in it": ("<pre>```\nx</pre><code>a`b</code>", "````\n```\nx\n````\n\n``a`b``"),
     "verses": ('<pre class="wp-block-verse">One\n  two</pre>', "One\n  two"),
     "quotations": ("<blockquote><p>a</p><p>b<br>c</p></blockquote>d", "> a\n\n> b\n> c\n\nd"),
+    "lines that look like structure": ("<p>One<br># no heading<br>&gt; said</p>", "One\n\\# no heading\n\\> said"),
     "words that look like structure": ("<p># no heading</p><p>``` no code</p>", "\\# no heading\n\n\\``` no code"),
     "characters and their names": ("<p>caf&eacute; &amp; &#x1F6B2;&nbsp;x&shy;y</p>", "café & 🚲 xy"),
     "the base text of ruby": ("<p>日本<ruby>語<rp>(</rp><rt>ご</rt></ruby></p>", "日本語"),
