@@ -35,6 +35,7 @@ _ALGORITHMS = {
 }  # fmt: skip
 #: Languages that write what English keeps apart as one word: their words are found by pieces too.
 JOINING = frozenset({"da", "de", "et", "fi", "hu", "nb", "nl", "nn", "no", "sv"})
+KEPT_WORDS = 20_000  # some 450 bytes each
 _KNOWN = frozenset(snowballstemmer.algorithms())
 _stemmers = threading.local()  # a stemmer keeps the word it works on
 
@@ -44,7 +45,8 @@ def terms(text: str, language: str = "") -> list[str]:
     short = language.partition("-")[0].lower()
     found: list[str] = []
     for token in tokens(text):
-        found += _terms_of(token, short) if len(token) <= MAX_WORD else _made(token, short)
+        is_kept = len(token) <= MAX_WORD and not token.isdecimal()  # words come again, numbers hardly
+        found += _terms_of(token, short) if is_kept else _made(token, short)
         if len(found) >= MAX_TERMS:
             return found[:MAX_TERMS]
     return found
@@ -69,11 +71,11 @@ def wanted(text: str, languages: Iterable[str], *, limit: int) -> list[tuple[str
 def _made(token: str, language: str) -> tuple[str, ...]:
     if _IS_UNSPACED.match(token):
         return tuple(_pairs(token))
-    stems = (stemmed(part, language) for part in _parts(token))
+    stems = [token] if token.isdecimal() else [stemmed(part, language) for part in _parts(token)]
     return tuple(term for stem in stems if stem for term in (stem, *_pieces(stem, language)))
 
 
-_terms_of = lru_cache(maxsize=50_000)(_made)
+_terms_of = lru_cache(maxsize=KEPT_WORDS)(_made)
 
 
 def _asked(token: str, spoken: list[str]) -> Iterator[tuple[str, ...]]:
@@ -115,7 +117,7 @@ def _pairs(run: str) -> Iterator[str]:
     yield run[-1]
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=KEPT_WORDS)
 def stemmed(word: str, language: str) -> str:
     """The stem by the language's Snowball algorithm (English where there is none); empty for a stop word."""
     word = word.replace("\u2019", "'")[:MAX_WORD]
