@@ -29,6 +29,7 @@ from django_wp_ai.api.routers import (
     webhooks,
 )
 from django_wp_ai.exceptions import Invalid, WpAiError
+from django_wp_ai.jobs import inputs
 
 SECURITY_SCHEMES = {
     "SiteAuth": {"type": "http", "scheme": "bearer", "description": "API key, JWT or (streams only) stream token."},
@@ -90,10 +91,7 @@ def _on_error(request: HttpRequest, error: WpAiError | type[WpAiError]) -> HttpR
 
 def _on_validation_error(request: HttpRequest, error: ValidationError | type[ValidationError]) -> HttpResponse:
     assert isinstance(error, ValidationError)
-    fields = [
-        {"field": _field(item.get("loc", ())), "message": str(item.get("msg", "")).removeprefix("Value error, ")}
-        for item in error.errors[:50]
-    ]
+    fields = [{"field": _field(item.get("loc", ())), "message": inputs.message_of(item)} for item in error.errors[:50]]
     param = fields[0]["field"] if fields else None
     return _on_error(request, Invalid(errors=fields, param=param))
 

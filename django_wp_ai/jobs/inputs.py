@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -21,10 +22,17 @@ def parse(kind: JobKind, raw: Any, *, field: str = "input") -> BaseModel:
         return kind.input.model_validate_json(text)
     except ValidationError as error:
         errors = [
-            {"field": ".".join([field, *map(str, one["loc"])]), "message": one["msg"]}
+            {"field": ".".join([field, *map(str, one["loc"])]), "message": message_of(one)}
             for one in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         raise Invalid(f"No input of the kind {kind.name}.", errors=errors, param=errors[0]["field"]) from None
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """Pydantic's message of one field, in JSON's words."""
+    if error.get("type") in {"model_type", "dict_type"}:
+        return "Input should be an object"
+    return str(error.get("msg", "")).removeprefix("Value error, ")
 
 
 def dumped(value: Any, *, field: str, most_bytes: int | None = None) -> str:

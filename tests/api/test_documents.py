@@ -158,6 +158,7 @@ def test_a_form_that_is_sent_again_with_its_key_gets_the_first_reply(site: Site)
         {"url": "ftp://x"},
         {"file_url": "http://10.0.0.1/x", "text": ""},
         {"metadata": {"tags": "a"}},
+        {"metadata": []},
         {"metadata": {"modified_at": 5}},
         {"metadata": {"post_type": "Ä"}},
         {"file": "x"},
@@ -167,6 +168,13 @@ def test_what_breaks_a_rule_is_refused(site: Site, change: dict[str, Any]) -> No
     response = site.post("v1/documents", {**POST, **change})
     assert response.status_code == 422, response.content
     assert not Document.objects.exists()
+
+
+def test_errors_speak_of_json(site: Site) -> None:
+    said = site.post("v1/documents", {**POST, "metadata": []}).json()["errors"]
+    assert said == [{"field": "metadata", "message": "Input should be an object"}]
+    said = site.post("v1/documents", []).json()["errors"]
+    assert said == [{"field": "", "message": "Input should be an object"}]
 
 
 def test_documents_are_read_listed_and_taken_out(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +26,7 @@ LENGTHS = {"source_id": 255, "title": 500, "url": 2000, "file_url": 2000, "mime"
 LENGTHS |= {"post_type": 64, "language": 16}
 #: The path of this name asks for a sync.
 RESERVED = frozenset({"sync"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 MARKDOWN, HTML = "text/markdown", "text/html"
 
 
@@ -109,6 +111,8 @@ def check(tenant: Tenant, new: NewDocument) -> None:
         inputs.check_text(getattr(new, name), field=name, most=most)
     if not new.source_id.strip():
         raise inputs.invalid("source_id", "The site's own name for the document.")
+    if _CONTROL.search(new.source_id):
+        raise inputs.invalid("source_id", "No control characters: it is a part of addresses.")
     if new.source_id in RESERVED:
         raise inputs.invalid("source_id", f"{new.source_id} is the name of a call; give another one.")
     if len(new.tags) > MAX_TAGS:

@@ -159,6 +159,8 @@ WRONG: list[dict[str, Any]] = [
     {"source_id": "sync"},
     {"source_id": "x" * 256},
     {"source_id": "a\x00b"},
+    {"source_id": "a\n"},
+    {"source_id": "a\u2028b"},
     {"text": ""},
     {"text": " \n "},
     {"html": "<p>too</p>"},
