@@ -28,20 +28,27 @@ class SiteAuth(AuthBase):
     """Resolves a Principal from whatever proof the request carries; raises, never returns None.
 
     ``stream`` marks the routes on which a one-time stream token counts, ``repeatable`` those that know by themselves
-    what comes again, ``bodiless`` those that say it all with their address, ``upload`` those that take a form with a
-    file too. The body is parsed here, after the proof, so that nobody unknown makes us work on it; and a call that was
-    answered already goes no further than this.
+    what comes again, ``bodiless`` those that say it all with their address, ``optional`` those whose body may be left
+    out, ``upload`` those that take a form with a file too. The body is parsed here, after the proof, so that nobody
+    unknown makes us work on it; and a call that was answered already goes no further than this.
     """
 
     openapi_type: str = "http"
     openapi_scheme: str = "bearer"
 
     def __init__(
-        self, *, stream: bool = False, repeatable: bool = False, bodiless: bool = False, upload: bool = False
+        self,
+        *,
+        stream: bool = False,
+        repeatable: bool = False,
+        bodiless: bool = False,
+        optional: bool = False,
+        upload: bool = False,
     ) -> None:
         self.stream = stream
         self.repeatable = repeatable
         self.bodiless = bodiless
+        self.optional = optional or bodiless
         self.upload = upload
         super().__init__()
 
@@ -65,9 +72,9 @@ class SiteAuth(AuthBase):
             parsed, upload = await in_thread(uploads.read_form, request, sent)
             request.wp_ai_upload = upload  # type: ignore[attr-defined]  # for the view
         else:
-            if sent or not self.bodiless:
+            if sent or not self.optional:
                 body.check_media_type(request)
-            parsed = {} if self.bodiless and not sent else body.parse(sent)
+            parsed = {} if self.optional and not sent else body.parse(sent)
         if principal.method in legacy.PROFILES and isinstance(parsed, dict):
             for name in legacy.BODY_FIELDS:  # they belong to the proof, not to the call
                 parsed.pop(name, None)
@@ -120,6 +127,7 @@ def _note_failure(ip: str, error: Unauthenticated) -> None:
 
 site = SiteAuth()
 site_without_body = SiteAuth(bodiless=True)
+site_or_bodiless = SiteAuth(optional=True)
 site_event = SiteAuth(repeatable=True)
 site_with_upload = SiteAuth(upload=True)
 site_or_stream_token = SiteAuth(stream=True)

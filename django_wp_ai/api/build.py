@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -96,12 +97,16 @@ def _on_validation_error(request: HttpRequest, error: ValidationError | type[Val
     return _on_error(request, Invalid(errors=fields, param=param))
 
 
+#: How Pydantic names the one of several shapes that did not fit.
+_BRANCH = re.compile(r"constrained-\w+|(?:list|function)[\[-].*")
+
+
 def _field(location: Any) -> str:
     """``("body", "body", "messages", 0, "role")`` as ``messages.0.role``, and ``("query", "q")`` as ``q``."""
     inner = location[1:] if location[:1] == ("query",) else location[2:]
-    return ".".join(str(part) for part in inner)[:200]
+    return ".".join(str(part) for part in inner if not _BRANCH.fullmatch(str(part)))[:200]
 
 
 api = build()
 patterns = edge.guarded(list(api.urls[0]))
-patterns.append(re_path(r"^(?:v1|webhooks|health)(?:/.*)?$", edge.unknown_path))
+patterns.append(re_path(r"^(?:v1|webhooks|health)(?:/[\s\S]*)?\Z", edge.unknown_path))

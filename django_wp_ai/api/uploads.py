@@ -57,12 +57,23 @@ def read_form(request: HttpRequest, sent: bytes) -> tuple[dict[str, Any], Upload
             raise _invalid(name, "Given twice.")
         if name == FILE:
             raise _invalid(FILE, "Send it as a file, with a filename.")
-        found[name] = body.parse(str(values[0]).encode("utf-8", "surrogatepass")) if name in OBJECTS else values[0]
+        if "\ufffd" in name + str(values[0]):
+            raise _invalid(name, "It is not UTF-8.")
+        found[name] = _object(name, str(values[0])) if name in OBJECTS else values[0]
     uploads = [(name, file) for name, given in files.lists() for file in given]
     if len(uploads) != 1 or uploads[0][0] != FILE:
         raise _invalid(FILE, "A form has exactly one file, in the field file.")
     file = uploads[0][1]
+    if not file.size:
+        raise _invalid(FILE, "The file is empty.")
     return found, Upload(file.read(), (file.name or "upload")[:255], (file.content_type or "")[:127])
+
+
+def _object(name: str, text: str) -> Any:
+    try:
+        return body.parse(text.encode("utf-8", "surrogatepass"))
+    except Invalid as error:
+        raise _invalid(name, str(error)) from None
 
 
 def named(found: dict[str, Any], upload: Upload) -> dict[str, Any]:

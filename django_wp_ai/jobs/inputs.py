@@ -51,7 +51,7 @@ def check_text(value: str, *, field: str, most: int) -> None:
     """Raise Invalid for a text that is too long, or that a database can't store."""
     if len(value) > most:
         raise invalid(field, f"At most {most} characters.")
-    if not _is_storable(value):
+    if not is_storable(value):
         raise invalid(field, "No NUL character, and no half of a surrogate pair.")
 
 
@@ -67,17 +67,18 @@ def _check(value: Any, field: str) -> None:
         one, path, depth = left.pop()
         if depth > settings.max_json_depth:
             raise invalid(field, f"Nested more than {settings.max_json_depth} levels deep.")
-        if isinstance(one, str) and not _is_storable(one):
+        if isinstance(one, str) and not is_storable(one):
             raise invalid(path, "No NUL character, and no half of a surrogate pair.")
         if isinstance(one, dict):
-            if any(not isinstance(name, str) or not _is_storable(name) for name in one):
+            if any(not isinstance(name, str) or not is_storable(name) for name in one):
                 raise invalid(path, "Names are texts without NUL characters or halves of surrogate pairs.")
             left += [(inner, f"{path}.{name}", depth + 1) for name, inner in one.items()]
         elif isinstance(one, (list, tuple)):
             left += [(inner, f"{path}.{index}", depth + 1) for index, inner in enumerate(one)]
 
 
-def _is_storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
+    """Whether a database takes it: no NUL, no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

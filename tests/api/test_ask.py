@@ -84,11 +84,11 @@ def test_what_has_no_answer_costs_nothing_and_says_so(filled: Site, vendor: Runn
 
 @pytest.mark.parametrize("mode", ["hybrid", "text"])
 def test_what_no_model_is_asked_tells_of_the_limits_of_its_search(filled: Site, mode: str) -> None:
-    Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=2)
-    for stream, left in ((False, "r=1"), (True, "r=0")):
+    Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=3)
+    for stream, left in ((False, "r=2"), (True, "r=1")):
         reply = filled.post(PATH, {**OFF_TOPIC, "stream": stream, "mode": mode})
         assert left in reply["RateLimit"]
-        assert "q=2" in reply["RateLimit-Policy"]
+        assert "q=3" in reply["RateLimit-Policy"]
         if stream:
             body_of(reply)
 
@@ -127,9 +127,11 @@ def test_an_asgi_server_streams_the_same(vendor: RunningVendor) -> None:
 
 def test_a_stream_without_an_answer_has_no_sources_and_no_model(filled: Site) -> None:
     found = events(body_of(filled.post(PATH, {**OFF_TOPIC, "stream": True})))
-    assert [event.name for event in found] == ["sources", "", "done", ""]
+    assert [event.name for event in found] == ["sources", "start", "", "done", ""]
     assert found[0].data == {"sources": []}
-    assert not found[2].data["supported"]
+    assert found[1].data["id"].startswith("chat_")
+    assert (found[1].data["model"], found[1].data["provider"]) == ("", "")
+    assert not found[3].data["supported"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -139,6 +141,19 @@ def test_a_refusal_before_the_first_token_is_an_http_error(filled: Site, stream:
     Tenant.objects.filter(pk=filled.tenant.pk).update(routes={"ask": {"rpm": 1}})
     filled.post(PATH, {"question": ASKED})
     check_shape(filled.post(PATH, {"question": ASKED, "stream": stream}), PATH, 429, "rate_limited")
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "text"])
+def test_an_answer_that_the_limits_refuse_spends_nothing(filled: Site, mode: str) -> None:
+    Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=1)
+    refused = filled.post(PATH, {**GOOD, "mode": mode})
+    check_shape(refused, PATH, 429, "rate_limited")
+    assert "r=1" in refused["RateLimit"]
+    assert filled.usage() == []
+    assert filled.post("v1/search", {"query": ASKED}).status_code == 200
+    Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=None, routes={"search": {"rpm": 9}, "ask": {"rpm": 1}})
+    assert [filled.post(PATH, {**GOOD, "mode": mode}).status_code for _ in range(2)] == [200, 429]
+    assert [row.route for row in filled.usage()].count("search") == (1 if mode == "text" else 2)
 
 
 def test_a_stream_that_breaks_off_ends_with_its_error(filled: Site) -> None:
@@ -252,6 +267,7 @@ def test_related_documents_are_the_sites_own(filled: Site, other: Site) -> None:
     assert filled.get("v1/related/docs/parking.md?k=1").json()["results"][0]["source_id"] == "post-1"
     for caller, path in ((other, "post-1"), (filled, "post-9"), (filled, "x" * 300)):
         check_shape(caller.get(f"v1/related/{path}"), PATH, 404, "not_found")
+    check_shape(filled.get("v1/related/post-1?foo=1"), PATH, 422, "invalid")
     for k in ("0", "51", "x", "-1"):
         check_shape(filled.get(f"v1/related/post-1?k={k}"), PATH, 422, "invalid")
 

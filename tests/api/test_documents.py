@@ -15,7 +15,7 @@ from django_wp_ai.security.issue import issue
 from tests.api.conftest import MOUNT, Site
 from tests.api.jobs import as_user
 from tests.factories import TenantFactory
-from tests.signing import message_signature
+from tests.signing import legacy_signature, message_signature
 
 BOUNDARY = "a-boundary"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -147,6 +147,32 @@ def test_a_form_that_is_sent_again_with_its_key_gets_the_first_reply(site: Site)
 
 
 @pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        (form(b""), "file"),
+        (form(b" \n"), "file"),
+        (form(metadata="{"), "metadata"),
+        (form().replace(b"file-1", b"m\xff3"), "source_id"),
+        (b'{"source_id": "a"}', "text"),
+        (b'{"source_id": "a", "text": "b", "html": "c"}', "text"),
+        (b'{"source_id": "a", "file_url": "file:///x"}', "file_url"),
+    ],
+)
+def test_a_refusal_names_the_field(site: Site, sent: bytes, field: str) -> None:
+    response = site.post("v1/documents", sent, content_type="application/json" if sent[:1] == b"{" else FORM)
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+    assert not Document.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["v1/documents/a%0Ab", "v1/related/a%0Ab", "v1/related/a%00b", "v1/nothing%0A"])
+def test_names_that_no_document_has_are_not_found(site: Site, path: str) -> None:
+    response = site.get(path)
+    assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
+    assert response["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"source_id": ""},
@@ -241,6 +267,7 @@ def test_one_sync_runs_at_a_time(site: Site) -> None:
     assert first["Location"].endswith(first.json()["id"])
     assert SiteIndex.objects.for_tenant(site.tenant).exists()
     assert site.post("v1/documents/sync", {"surprise": 1}).status_code == 422
+    assert site.post("v1/documents/sync", b"").json()["id"] == first.json()["id"]  # it needs no body
 
 
 def test_a_saved_post_is_taken_in_or_only_named(site: Site) -> None:
@@ -253,10 +280,32 @@ def test_a_saved_post_is_taken_in_or_only_named(site: Site) -> None:
     assert site.post("webhooks/wp-post", whole).json()["job_id"] is not None  # the same event again is no replay
 
 
-def test_a_post_that_is_no_longer_published_is_taken_out(site: Site) -> None:
+@pytest.mark.parametrize("modified_at", [None, "", "2026-01-02T03:04:05Z", "2026-01-02 03:04:05"])
+def test_a_post_that_is_no_longer_published_is_taken_out(site: Site, modified_at: str | None) -> None:
     indexed(site, "post-12")
-    assert site.post("webhooks/wp-post", {"id": 12, "status": "private"}).json()["status"] == "deleted"
+    event = {"id": 12, "status": "private", "modified_at": modified_at}
+    assert site.post("webhooks/wp-post", event).json()["status"] == "deleted"
     assert Document.objects.get().status == "deleted"
+
+
+@pytest.mark.parametrize("said", [{"html": "<!-- wp:paragraph -->\n<p></p>\n<!-- /wp:paragraph -->"}, {"text": " \n"}])
+def test_a_post_that_says_nothing_any_more_is_taken_out(site: Site, said: dict[str, str]) -> None:
+    indexed(site, "post-12")
+    late = site.post("webhooks/wp-post", {"id": 12, **said, "modified_at": "2026-01-02T03:04:05Z"})
+    assert (late.status_code, late.json()["status"]) == (200, "deleted")
+    assert Document.objects.get().status == "deleted"
+    assert site.post("webhooks/wp-post", {"id": 13, **said}).json()["status"] == "deleted"  # and never came
+
+
+def test_an_event_without_a_time_of_its_own_is_not_taken_twice(site: Site) -> None:
+    issued = issue(site.tenant, kind="hmac", profile="wp-signature", scopes=["rag.write"])
+    indexed(site, "post-12")
+    body = b'{"id": 12}'
+    headers = legacy_signature("wp-signature", issued.secret, body)
+    assert site.post("webhooks/wp-delete", body, headers=headers).status_code == 200
+    Document.objects.update(status="indexed", deleted_at=None)
+    assert site.post("webhooks/wp-delete", body, headers=headers).status_code == 401
+    assert Document.objects.get().status == "indexed"
 
 
 def test_late_events_change_nothing(site: Site) -> None:

@@ -58,7 +58,10 @@ def _source(source: Source | Citation) -> dict[str, Any]:
 
 
 class AnswerFraming:
-    """``sources``, then ``start`` where a model answers, unnamed deltas, ``done`` or ``error``, then ``[DONE]``."""
+    """``sources``, then ``start``, unnamed deltas, ``done`` or ``error``, then ``[DONE]``.
+
+    Where no model is asked ``start`` names none.
+    """
 
     def __init__(self, stream: AnswerStream, request_id: str) -> None:
         self._stream = stream
@@ -67,13 +70,15 @@ class AnswerFraming:
     def start(self) -> Iterable[bytes]:
         """What the answer is made from, and by whom."""
         yield event({"sources": [_source(source) for source in self._stream.sources]}, name="sources")
-        about: dict[str, Any] = {}
-        if (call := self._stream.call) is not None:
-            about |= {"id": native.chat_id(call), "model": call.model, "provider": call.target.provider.name}
+        call = self._stream.call
+        about = {
+            "id": native.chat_id(call) if call else f"chat_{self._stream.trace_id.hex}",
+            "model": call.model if call else "",
+            "provider": call.target.provider.name if call else "",
+        }
         if self._stream.conversation_id:
             about["conversation_id"] = self._stream.conversation_id
-        if about:
-            yield event(about, name="start")
+        yield event(about, name="start")
 
     def delta(self, delta: Delta) -> Iterable[bytes]:
         """Text."""

@@ -13,6 +13,7 @@ from django_wp_ai.api import cors, edge, sse
 from django_wp_ai.api.auth import principal_of, site, site_or_stream_token
 from django_wp_ai.api.framing import answers as framing
 from django_wp_ai.api.metering import tell_limits
+from django_wp_ai.api.queries import require_known
 from django_wp_ai.api.recording import StreamBody, recorded
 from django_wp_ai.api.schemas.answers import AskIn
 from django_wp_ai.bridge import in_thread
@@ -73,6 +74,7 @@ async def related_content(
     request: HttpRequest, source_id: str, k: Annotated[int, Query(ge=1, le=MAX_RELATED)] = 5
 ) -> dict[str, Any]:
     """What is nearest to a post, a page or a file in meaning; no model is asked."""
+    require_known(request, {"k"})
     found, request.wp_ai_fields = await bridge.run(  # type: ignore[attr-defined]  # edge.guard writes the fields
         request, _near(principal_of(request), source_id, k, Origin("related", edge.request_id(request)))
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from django_wp_ai.api.auth import principal_of, site, site_without_body
 from django_wp_ai.api.framing.plain import plain
+from django_wp_ai.api.openapi import ACCEPTED
 from django_wp_ai.api.queries import require_known
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.callbacks import listing, reading
@@ -45,7 +46,9 @@ async def callbacks(request: HttpRequest, asked: Query[CallbacksIn]) -> JsonResp
     return JsonResponse(await in_thread(_page, principal, asked))
 
 
-@router.post("callbacks/{callback_id}/replay", auth=site_without_body, summary="Send a callback again")
+@router.post(
+    "callbacks/{callback_id}/replay", auth=site_without_body, summary="Send a callback again", openapi_extra=ACCEPTED
+)
 async def send_again(request: HttpRequest, callback_id: str) -> JsonResponse:
     """Send what was delivered or given up once more, with the same id and body."""
     principal = principal_of(request)

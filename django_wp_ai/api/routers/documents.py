@@ -7,7 +7,8 @@ from django.urls import reverse
 from ninja import Query, Router
 
 from django_wp_ai.api import edge, uploads
-from django_wp_ai.api.auth import principal_of, site, site_event, site_with_upload
+from django_wp_ai.api.auth import principal_of, site, site_or_bodiless, site_with_upload
+from django_wp_ai.api.openapi import ACCEPTED
 from django_wp_ai.api.queries import require_known
 from django_wp_ai.api.schemas.documents import (
     DeleteEvent,
@@ -30,7 +31,8 @@ router = Router(tags=["documents"])
 hooks = Router(tags=["webhooks"])
 
 PARAMETERS = frozenset(DocumentsIn.model_fields)
-FORM = {
+SINCE_THE_LAST = SyncIn()
+FORM = ACCEPTED | {
     "requestBody": {
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/DocumentIn"}},
@@ -76,8 +78,14 @@ async def documents(request: HttpRequest, asked: Query[DocumentsIn]) -> JsonResp
     return JsonResponse({"documents": listed, "next_cursor": page.next_cursor or None})
 
 
-@router.post("documents/sync", auth=site, summary="Look through the site", url_name="documents-sync")
-async def sync(request: HttpRequest, body: SyncIn) -> HttpResponse:
+@router.post(
+    "documents/sync",
+    auth=site_or_bodiless,
+    summary="Look through the site",
+    url_name="documents-sync",
+    openapi_extra=ACCEPTED,
+)
+async def sync(request: HttpRequest, body: SyncIn = SINCE_THE_LAST) -> HttpResponse:
     """Let a job pull what the site has published, and take out what it has no more; the one that runs, if one does."""
     job = await in_thread(ingest.start_sync, principal_of(request), full=body.full, request_id=edge.request_id(request))
     response = JsonResponse(describe_job(job), status=202)
@@ -100,23 +108,24 @@ async def take_out(request: HttpRequest, source_id: str) -> JsonResponse:
     return JsonResponse({"id": gone.pk, "source_id": gone.source_id, "status": "deleted"})
 
 
-@hooks.post("wp-post", auth=site_event, summary="A post was saved", url_name="wp-post")
+@hooks.post("wp-post", auth=site, openapi_extra=ACCEPTED, summary="A post was saved", url_name="wp-post")
 async def post_saved(request: HttpRequest, event: PostEvent) -> JsonResponse:
-    """Index a post as it is told, or as the site has it; one that is no longer published is taken out."""
+    """Index a post as it is told, or as the site has it; one that is not published, or says nothing, is taken out."""
     _require_site(request, event)
-    if event.status != "publish":
+    new = event.to_new()
+    if event.status != "publish" or await in_thread(lambda: new.is_wordless):
         return await _gone(request, DeleteEvent(source_id=event.source_id, modified_at=event.modified_at))
-    return await _taken(request, event.to_new())
+    return await _taken(request, new)
 
 
-@hooks.post("wp-media", auth=site_event, summary="A file was added", url_name="wp-media")
+@hooks.post("wp-media", auth=site, openapi_extra=ACCEPTED, summary="A file was added", url_name="wp-media")
 async def media_added(request: HttpRequest, event: MediaEvent) -> JsonResponse:
     """Fetch a file of the media library and index it."""
     _require_site(request, event)
     return await _taken(request, event.to_new())
 
 
-@hooks.post("wp-delete", auth=site_event, summary="A post or file is gone", url_name="wp-delete")
+@hooks.post("wp-delete", auth=site, summary="A post or file is gone", url_name="wp-delete")
 async def post_deleted(request: HttpRequest, event: DeleteEvent) -> JsonResponse:
     """Take it out; that it never was there is no error."""
     _require_site(request, event)

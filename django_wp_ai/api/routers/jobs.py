@@ -13,6 +13,7 @@ from django_wp_ai import bridge
 from django_wp_ai.api import cors, edge, idempotency, job_events, sse
 from django_wp_ai.api.auth import principal_of, site, site_or_stream_token, site_without_body
 from django_wp_ai.api.conditional import conditional_json
+from django_wp_ai.api.openapi import ACCEPTED
 from django_wp_ai.api.queries import require_known
 from django_wp_ai.api.schemas.jobs import JobIn, JobsIn
 from django_wp_ai.bridge import in_thread
@@ -28,7 +29,7 @@ router = Router(tags=["jobs"])
 PARAMETERS = frozenset(JobsIn.model_fields)
 
 
-@router.post("jobs", auth=site, summary="Create a job", url_name="jobs")
+@router.post("jobs", auth=site, summary="Create a job", url_name="jobs", openapi_extra=ACCEPTED)
 async def create_job(request: HttpRequest, body: JobIn) -> HttpResponse:
     """Hand work over; the row is committed before the reply. The same call finds the job that it made before."""
     principal = principal_of(request)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from django_wp_ai.api import edge
 from django_wp_ai.api.auth import credential_of, principal_of, site_event
+from django_wp_ai.api.openapi import ACCEPTED
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.exceptions import Forbidden, RateLimited, Unauthenticated
 from django_wp_ai.gateway import inbound
@@ -36,13 +37,19 @@ async def by_the_vendor(request: HttpRequest) -> bool:  # noqa: ARG001 - Ninja's
     return True
 
 
-@router.post("providers/{provider}", auth=by_the_vendor, summary="An event of a vendor", url_name="provider-webhook")
+@router.post(
+    "providers/{provider}",
+    auth=by_the_vendor,
+    summary="An event of a vendor",
+    url_name="provider-webhook",
+    openapi_extra=ACCEPTED,
+)
 async def provider_event(request: HttpRequest, provider: str) -> JsonResponse:
     """Take an event that a vendor signed, such as a finished batch."""
     return _told(await in_thread(_receive, provider, edge.envelope(request, is_stream=False)))
 
 
-@router.post("events", auth=site_event, summary="An event of a site", url_name="site-event")
+@router.post("events", auth=site_event, summary="An event of a site", url_name="site-event", openapi_extra=ACCEPTED)
 async def site_event_received(request: HttpRequest, event: EventIn) -> JsonResponse:
     """Take an event of a site's own services."""
     principal = principal_of(request)

@@ -33,7 +33,7 @@ async def ask(principal: Principal, question: Question, origin: Origin) -> Answe
 
 def checked(prepared: Prepared, text: str) -> tuple[str, list[Citation]]:
     """An answer without the citations that don't hold, and those that do."""
-    checker = Checker(prepared.sources, hosts=prepared.hosts)
+    checker = Checker(prepared.sources, site_host=prepared.site_host)
     return checker.feed(text) + checker.finish(), checker.citations
 
 

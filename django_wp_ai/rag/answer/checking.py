@@ -14,6 +14,7 @@ from django_wp_ai.rag.answer.scanning import Marker, Scanner, Words, addresses_w
 REACH: Final = 400
 _BOUNDARY = re.compile(r"[.!?:]\s|[\u3002\uff01\uff1f]|\n")
 _ENDS = " \t\n.!?:\u3002\uff01\uff1f"
+_SCHEME = re.compile(r"\Ahttps?://", re.IGNORECASE)
 _CLOSING = frozenset(" \n\t.,;:!?)]}\u3001\u3002\uff01\uff1f\uff09")
 
 
@@ -24,11 +25,12 @@ class Checker:
     that the marker stands behind. All other markers are left out.
     """
 
-    def __init__(self, sources: Iterable[Source], *, hosts: frozenset[str]) -> None:
-        """``hosts`` are those that URLs in the answer may lead to."""
+    def __init__(self, sources: Iterable[Source], *, site_host: str) -> None:
+        """URLs in the answer may lead to any page of ``site_host``, and to those of the sources."""
         self.citations: list[Citation] = []
         self._sources = {source.n: source for source in sources}
-        self._hosts = hosts
+        self._site_host = site_host
+        self._pages = {_page(source.url) for source in self._sources.values() if source.url}
         self._scanner = Scanner(is_known=self._is_known, is_quote=self._is_quote)
         self._said = ""
         self._blank = ""
@@ -97,6 +99,13 @@ class Checker:
     def _is_ours(self, url: str) -> bool:
         try:
             parts = urlsplit(url if "://" in url else f"https://{url}")
-            return parts.scheme in ("http", "https") and (parts.hostname or "") in self._hosts and not parts.username
+            if parts.scheme not in ("http", "https") or parts.username:
+                return False
+            return parts.hostname == self._site_host or _page(url) in self._pages
         except ValueError:
             return False
+
+
+def _page(url: str) -> str:
+    """An address without what leads to the same page: the scheme, a fragment, a slash at its end."""
+    return _SCHEME.sub("", url.partition("#")[0]).rstrip("/")

@@ -25,7 +25,7 @@ from django_wp_ai.rag.answer.following import query_of
 from django_wp_ai.rag.answer.question import Question, Source
 from django_wp_ai.rag.answer.sentences import FALLBACK, language_of
 from django_wp_ai.rag.embedding import serving_model
-from django_wp_ai.rag.search import MAX_QUERY_CHARS, Hit, search
+from django_wp_ai.rag.search import MAX_QUERY_CHARS, Hit, metering, search
 from django_wp_ai.rag.tokens import counter
 
 PROMPT_TOKENS = 500  # our words around the sources
@@ -49,10 +49,9 @@ class Prepared:
     request: ChatRequest | None = None
 
     @property
-    def hosts(self) -> frozenset[str]:
-        """Where links in an answer may lead: the site itself, and where its sources are read."""
-        urls = [self.principal.tenant.site_url, *(source.url for source in self.sources)]
-        return frozenset(host for url in urls if (host := _host(url)))
+    def site_host(self) -> str:
+        """Where links in an answer may lead, beside the pages of its sources."""
+        return _host(self.principal.tenant.site_url)
 
 
 async def prepare(principal: Principal, question: Question, origin: Origin) -> Prepared:
@@ -63,14 +62,9 @@ async def prepare(principal: Principal, question: Question, origin: Origin) -> P
     origin = replace(origin, trace_id=origin.trace_id or uuid.uuid4())
     history = await in_thread(_history, principal, question)
     query = query_of(question.text, history.messages if history else ())
-    found = await search(
-        principal,
-        query,
-        k=question.k,
-        filters=question.filters,
-        mode=question.mode,
-        origin=replace(origin, route="search"),
-    )
+    searching = replace(origin, route="search")
+    await in_thread(metering.require_room, principal, (searching, origin), end_user=question.end_user)
+    found = await search(principal, query, k=question.k, filters=question.filters, mode=question.mode, origin=searching)
     hits = await _permitted(principal.tenant, found)
     prepared = Prepared(
         principal=principal,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django_wp_ai.conf import settings
 from django_wp_ai.exceptions import Invalid, NotFound
+from django_wp_ai.jobs.inputs import is_storable
 from django_wp_ai.models import Chunk, Document, Tenant
 from django_wp_ai.rag.search.flow import candidates_of
 from django_wp_ai.rag.search.hits import Filters, Hit
@@ -31,18 +32,21 @@ class Related:
 def related(tenant: Tenant, source_id: str, *, k: int = 5) -> list[Related]:
     """The nearest other documents of the site, nearest first; none for a document that has no vectors yet.
 
-    Raises NotFound for what is not there, is deleted, or is another site's.
+    Raises NotFound for what is not there, was never indexed, is deleted, or is another site's.
     """
     if not settings.rag:
         raise NotFound("Retrieval is switched off.")
     if not 1 <= k <= MAX_RELATED:
         raise Invalid(f"From 1 to {MAX_RELATED}.", errors=[{"field": "k", "message": f"From 1 to {MAX_RELATED}."}])
-    document = Document.objects.for_tenant(tenant).living().filter(source_id=source_id).first()
+    mine = Document.objects.for_tenant(tenant).living()
+    document = mine.filter(source_id=source_id).first() if is_storable(source_id) else None
     if document is None:
         raise NotFound("This site has no such document.")
     own = Chunk.objects.for_tenant(tenant).live().filter(document=document, embedding__isnull=False).order_by("ordinal")
     first = own.values_list("embedding_model", "dimensions").first()
     if first is None:
+        if not Chunk.objects.for_tenant(tenant).live().filter(document=document).exists():
+            raise NotFound("The document is not indexed.")
         return []
     model, dimensions = first
     alike = own.filter(embedding_model=model, dimensions=dimensions).values_list("embedding", flat=True)

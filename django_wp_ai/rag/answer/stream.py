@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from uuid import UUID, uuid4
 
 from django_wp_ai.datatypes import Delta, Principal, ToolCall
 from django_wp_ai.gateway.chat import open_stream
@@ -35,7 +36,7 @@ class AnswerStream:
     def __init__(self, prepared: Prepared, inner: DeltaStream | None) -> None:
         self._prepared = prepared
         self._inner = inner
-        self._checker = Checker(prepared.sources, hosts=prepared.hosts)
+        self._checker = Checker(prepared.sources, site_host=prepared.site_host)
         self._waiting = ""
         self._shown: list[str] = []
         self._is_read = inner is None
@@ -50,6 +51,11 @@ class AnswerStream:
     def sources(self) -> tuple[Source, ...]:
         """What the model was given."""
         return self._prepared.sources
+
+    @property
+    def trace_id(self) -> UUID:
+        """What the search and the model's call have in common."""
+        return self._prepared.origin.trace_id or uuid4()
 
     @property
     def conversation_id(self) -> str:

@@ -14,9 +14,9 @@ from django_wp_ai.datatypes import Principal
 from django_wp_ai.exceptions import NotFound
 from django_wp_ai.gateway.admission import require_scope
 from django_wp_ai.jobs.held import one_transaction
+from django_wp_ai.jobs.inputs import is_storable
 from django_wp_ai.models import Chunk, Document, DocumentText, DocumentUpload, Tenant
 from django_wp_ai.rag.ingest.accepting import SCOPE
-from django_wp_ai.rag.ingest.listing import is_name
 from django_wp_ai.rag.ingest.revision import bump
 
 EMPTY: dict[str, Any] = {
@@ -46,12 +46,12 @@ def delete(principal: Principal, source_id: str, *, modified_at: datetime | None
     """
     require_scope(principal, SCOPE)
     with one_transaction():
-        if modified_at is not None and is_name(source_id):
+        if modified_at is not None and is_storable(source_id):
             named = {"tenant": principal.tenant, "source_id": source_id, "modified_at": modified_at}
             gone = Document(**named, **NEVER_SEEN, deleted_at=timezone.now())
             Document.objects.bulk_create([gone], ignore_conflicts=True)
         mine = Document.objects.for_tenant(principal.tenant).filter(source_id=source_id)
-        found = mine.select_for_update(no_key=True).first() if is_name(source_id) else None
+        found = mine.select_for_update(no_key=True).first() if is_storable(source_id) else None
         is_there = found is not None and found.deleted_at is None
         if found is not None and not found.is_older_than_known(modified_at):
             if is_there:

@@ -23,7 +23,7 @@ class Page:
 def find(tenant: Tenant, source_id: str) -> Document:
     """One document; raises NotFound, also for a deleted one and for another site's."""
     mine = Document.objects.for_tenant(tenant).living()
-    found = mine.filter(source_id=source_id).first() if is_name(source_id) else None
+    found = mine.filter(source_id=source_id).first() if inputs.is_storable(source_id) else None
     if found is None:
         raise NotFound("There is no document of this source id.")
     return found
@@ -43,14 +43,6 @@ def page(tenant: Tenant, *, status: str = "", post_type: str = "", cursor: str =
         rows = rows.filter(pk__lt=_position(cursor))
     found = list(rows.order_by("-pk")[: limit + 1])
     return Page(found[:limit], _cursor(found[limit - 1].pk) if len(found) > limit else "")
-
-
-def is_name(source_id: str) -> bool:
-    """Whether a database takes it: no NUL, no half of a surrogate pair."""
-    try:
-        return b"\x00" not in source_id.encode()
-    except UnicodeEncodeError:
-        return False
 
 
 def _cursor(pk: int) -> str:

@@ -85,7 +85,7 @@ class NewDocument:
     @property
     def is_wordless(self) -> bool:
         """Whether it is a post in which there is nothing to read."""
-        return not (self.text or self.data or self.file_url or self.is_pulled or self.said.strip())
+        return not (self.text.strip() or self.data or self.file_url or self.is_pulled or self.said.strip())
 
 
 def said_by(html: str) -> str:
@@ -131,21 +131,22 @@ def check(tenant: Tenant, new: NewDocument) -> None:
 def _check_content(new: NewDocument) -> None:
     given = [name for name in ("text", "html", "data", "file_url", "is_pulled") if getattr(new, name)]
     if len(given) != 1:
-        raise Invalid("Give one of text, html, file_url, or upload a file.", param="text")
+        message = "Give one of text, html, file_url, or upload a file."
+        raise Invalid(message, errors=[{"field": "text", "message": message}], param="text")
     if len(new.content) > settings.max_upload_bytes:
         raise TooLarge(f"A file has at most {settings.max_upload_bytes} bytes.")
     if not new.is_pulled and not new.file_url and not new.content.strip():
-        raise inputs.invalid(given[0], "There is nothing in it.")
+        raise inputs.invalid("file" if new.data else given[0], "There is nothing in it.")
 
 
 def _check_urls(tenant: Tenant, new: NewDocument) -> None:
-    if new.url and not new.url.lower().startswith(("http://", "https://")):
-        raise inputs.invalid("url", "A page's address begins with https:// or http://.")
     if new.file_url:
         try:
             outbound.check_url(new.file_url, allowed_hosts=tenant.callback_hosts)
         except outbound.OutboundError as error:
             raise inputs.invalid("file_url", str(error)) from None
+    if new.url and not new.url.lower().startswith(("http://", "https://")):
+        raise inputs.invalid("url", "A page's address begins with https:// or http://.")
 
 
 def described(new: NewDocument) -> dict[str, Any]:

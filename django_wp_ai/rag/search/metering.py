@@ -4,6 +4,8 @@ what is related, take them here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django_wp_ai.bridge import in_thread
 from django_wp_ai.datatypes import Principal
 from django_wp_ai.exceptions import RateLimited
@@ -20,6 +22,32 @@ def take(principal: Principal, origin: Origin) -> None:
     except RateLimited as refused:
         refused.fields.update(rate_fields.ratelimit_fields(decision))
         raise
+
+
+def require_room(principal: Principal, origins: Sequence[Origin], *, end_user: str = "") -> None:
+    """Raise RateLimited where not all of these calls would pass now, so that none is paid for in vain. Blocking.
+
+    Nothing is taken: others may yet be quicker.
+    """
+    key = limits.tenant_key(principal.tenant)
+    for origin in origins:
+        asked = limits.call_limits(principal, route=origin.route, tokens=0, end_user=end_user)
+        found = rates.peek(key, asked)
+        if found is None:
+            continue  # the call itself is refused, if its limits can't be counted
+        short = [status for status in found.statuses if status.remaining < _needed(status.limit, len(origins))]
+        if short:
+            names = ", ".join(status.limit.phrase for status in short)
+            wait_s = max(status.reset_s for status in short)
+            refused = RateLimited(f"The limit is used up: {names}.", retry_after_s=wait_s)
+            refused.fields.update(rate_fields.ratelimit_fields(found))
+            raise refused
+
+
+def _needed(limit: Limit, calls: int) -> int:
+    """What they all take of a limit that counts requests, and the least of one that counts tokens."""
+    is_shared = limit.unit == limits.REQUESTS and not limit.name.startswith("route-")
+    return calls if is_shared else 1
 
 
 async def standing(principal: Principal, origin: Origin) -> RateDecision:

@@ -247,6 +247,7 @@ async def test_a_database_that_is_away_is_told_of_once_and_asked_again(
             await until(lambda: broken.recovered)
             gate.open()
             assert (await until_row(job, ended)).status == "succeeded"
+            await until(lambda: len(caplog.records) > 1)  # the statement is back before that is told
     away, back = [record.getMessage() for record in caplog.records]
     assert away.endswith("and tries again: OperationalError")
     assert back.endswith("again, after 3 tries.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -29,7 +30,7 @@ def source(number: int, text: str) -> Source:
 
 
 def checker() -> Checker:
-    return Checker([source(*item) for item in TEXTS.items()], hosts=frozenset({"site.example"}))
+    return Checker([source(*item) for item in TEXTS.items()], site_host="site.example")
 
 
 def read(text: str, size: int = 0) -> tuple[str, dict[int, str]]:
@@ -131,6 +132,16 @@ LINKS = [
 @pytest.mark.parametrize(("said", "shown"), LINKS, ids=[said for said, _ in LINKS])
 def test_links_lead_to_the_site_or_nowhere(said: str, shown: str, size: int) -> None:
     assert read(said, size)[0] == shown
+
+
+def test_of_another_site_only_the_pages_that_were_given_are_linked() -> None:
+    [given] = [source(1, OPEN)]
+    hit = replace(given.hits[0], url="https://other.example/a/")
+    checking = Checker([Source(1, (hit,), given.passages)], site_host="site.example")
+    said = "https://other.example/a and https://other.example/b and http://other.example/a/#top"
+    assert (
+        checking.feed(said) + checking.finish() == "https://other.example/a and \u2026 and http://other.example/a/#top"
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 3])
