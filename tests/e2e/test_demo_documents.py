@@ -29,6 +29,15 @@ def test_the_sample_pages_are_indexed_by_the_first_start_and_left_alone_by_the_s
         assert _ingest_work(second) == done
 
 
+def test_whoever_finds_the_demo_finds_its_content(tmp_path: Path) -> None:
+    with Demo(tmp_path / "data").wait() as first:
+        url, headers = f"{first.url}{first.info['mount']}v1/ask", {"X-API-Key": first.info["api_key"]}
+        question = {"question": "When are you open on Saturday?"}
+        reply = httpx2.post(url, json=question, headers=headers, timeout=60).json()
+        assert reply["supported"], first.output
+        assert {citation["source_id"] for citation in reply["citations"]} == {"page-12"}
+
+
 def _ingest_work(demo: Demo) -> list[int]:
     """How many jobs of the kind ``ingest`` there were, and rows in the ledger."""
     counts = "J.objects.filter(kind='ingest').count(), U.objects.count()"

@@ -158,9 +158,9 @@ def _start_site(
         prepare.append("--own-database")
     children.run("prepare", prepare, env=env, cwd=PROJECT)
     children.start("qcluster", [*manage, "qcluster"], env=env, cwd=PROJECT)
-    if not ours.recv(16):
-        children.check()
-        raise CommandError(f"The web process did not load; see {data.logs / 'web.log'}.")
+    _hear(ours, children, data)  # that it is loaded
+    ours.sendall(b"1")
+    _hear(ours, children, data)  # that the content is read
     demo = _describe(read_json(data.keys_json), base_url, {"demo": os.getpid()} | children.pids())
     # Written while nobody can have had an answer: whoever gets one finds the file, whoever finds the file gets one.
     write_private(data.demo_json, demo)
@@ -170,6 +170,13 @@ def _start_site(
     running.announce(data.path)
     stack.callback(running.withdraw, data.path)
     return demo
+
+
+def _hear(gate: socket.socket, children: Children, data: DataDir) -> None:
+    """Wait for the web process to say something."""
+    if not gate.recv(16):
+        children.check()
+        raise CommandError(f"The web process did not load; see {data.logs / 'web.log'}.")
 
 
 def _describe(keys: dict[str, Any], base_url: str, pids: dict[str, int]) -> dict[str, Any]:
