@@ -71,7 +71,7 @@ def wanted(text: str, languages: Iterable[str], *, limit: int) -> list[tuple[str
 def _made(token: str, language: str) -> tuple[str, ...]:
     if _IS_UNSPACED.match(token):
         return tuple(_pairs(token))
-    stems = [token] if token.isdecimal() else [stemmed(part, language) for part in _parts(token)]
+    stems = [token[:MAX_WORD]] if token.isdecimal() else [stemmed(part, language) for part in _parts(token)]
     return tuple(term for stem in stems if stem for term in (stem, *_pieces(stem, language)))
 
 

@@ -33,6 +33,13 @@ def test_a_text_gives_its_terms(text: str, language: str, found: list[str]) -> N
     assert terms(text, language) == found
 
 
+@pytest.mark.parametrize("token", ["7" * 3000, "x" * 3000, "7x" * 1500, "７" * 3000])
+def test_what_is_longer_than_a_word_is_cut_alike_in_texts_and_questions(token: str) -> None:
+    [term], [(asked,)] = terms(token, "en"), wanted(token, ["en"], limit=5)
+    assert term == asked
+    assert len(term) == MAX_WORD
+
+
 def test_a_question_has_each_term_once_with_its_forms_in_all_languages() -> None:
     asked = wanted("Rosen, Rosen, roses", ["de", "en"], limit=10)
     assert asked == [("ros", "rosen"), ("ros", "rose")]
