@@ -127,7 +127,7 @@ def _note_failure(ip: str, error: Unauthenticated) -> None:
 
 site = SiteAuth()
 site_without_body = SiteAuth(bodiless=True)
-site_or_bodiless = SiteAuth(optional=True)
+site_with_optional_body = SiteAuth(optional=True)
 site_event = SiteAuth(repeatable=True)
 site_with_upload = SiteAuth(upload=True)
 site_or_stream_token = SiteAuth(stream=True)

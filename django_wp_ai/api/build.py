@@ -32,6 +32,8 @@ from django_wp_ai.api.routers import (
 from django_wp_ai.exceptions import Invalid, WpAiError
 from django_wp_ai.jobs import inputs
 
+#: How Pydantic names the one of several shapes that did not fit.
+_BRANCH = re.compile(r"constrained-\w+|list\[.*\]|function-(?:after|before|plain|wrap)\[.*\]")
 SECURITY_SCHEMES = {
     "SiteAuth": {"type": "http", "scheme": "bearer", "description": "API key, JWT or (streams only) stream token."},
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -95,10 +97,6 @@ def _on_validation_error(request: HttpRequest, error: ValidationError | type[Val
     fields = [{"field": _field(item.get("loc", ())), "message": inputs.message_of(item)} for item in error.errors[:50]]
     param = fields[0]["field"] if fields else None
     return _on_error(request, Invalid(errors=fields, param=param))
-
-
-#: How Pydantic names the one of several shapes that did not fit.
-_BRANCH = re.compile(r"constrained-\w+|(?:list|function)[\[-].*")
 
 
 def _field(location: Any) -> str:

@@ -17,6 +17,8 @@ from django_wp_ai.exceptions import Invalid, TooLarge
 
 FORM = "multipart/form-data"
 FILE = "file"
+#: Django's parser replaces what it can't decode; so it is given nothing that it can't, and we decode.
+BYTES = "latin-1"
 #: Fields of a form that hold JSON.
 OBJECTS = ("metadata",)
 
@@ -46,7 +48,7 @@ def read_form(request: HttpRequest, sent: bytes) -> tuple[dict[str, Any], Upload
     """The fields and the one file; raises Invalid for what is no such form. Blocking: it copies the file."""
     meta = {**request.META, "CONTENT_LENGTH": str(len(sent))}
     try:
-        fields, files = MultiPartParser(meta, BytesIO(sent), [_InMemory()], "utf-8").parse()
+        fields, files = MultiPartParser(meta, BytesIO(sent), [_InMemory()], BYTES).parse()
     except (MultiPartParserError, TooManyFieldsSent, TooManyFilesSent):
         raise Invalid("The body is no multipart form.") from None
     except RequestDataTooBig:
@@ -57,9 +59,8 @@ def read_form(request: HttpRequest, sent: bytes) -> tuple[dict[str, Any], Upload
             raise _invalid(name, "Given twice.")
         if name == FILE:
             raise _invalid(FILE, "Send it as a file, with a filename.")
-        if "\ufffd" in name + str(values[0]):
-            raise _invalid(name, "It is not UTF-8.")
-        found[name] = _object(name, str(values[0])) if name in OBJECTS else values[0]
+        text = _text(name, str(values[0]))
+        found[name] = _object(name, text) if name in OBJECTS else text
     uploads = [(name, file) for name, given in files.lists() for file in given]
     if len(uploads) != 1 or uploads[0][0] != FILE:
         raise _invalid(FILE, "A form has exactly one file, in the field file.")
@@ -69,9 +70,16 @@ def read_form(request: HttpRequest, sent: bytes) -> tuple[dict[str, Any], Upload
     return found, Upload(file.read(), (file.name or "upload")[:255], (file.content_type or "")[:127])
 
 
+def _text(name: str, value: str) -> str:
+    try:
+        return value.encode(BYTES).decode()
+    except UnicodeDecodeError:
+        raise _invalid(name, "It is not UTF-8.") from None
+
+
 def _object(name: str, text: str) -> Any:
     try:
-        return body.parse(text.encode("utf-8", "surrogatepass"))
+        return body.parse(text.encode())
     except Invalid as error:
         raise _invalid(name, str(error)) from None
 

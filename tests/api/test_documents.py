@@ -165,6 +165,12 @@ def test_a_refusal_names_the_field(site: Site, sent: bytes, field: str) -> None:
     assert not Document.objects.exists()
 
 
+def test_a_form_is_read_as_it_was_written(site: Site) -> None:
+    name = "Brötchen \ufffd 日本"
+    sent = form(source_id=name, metadata='{"tags": ["Käse \ufffd"]}')
+    assert site.post("v1/documents", sent, content_type=FORM).json()["source_id"] == name
+
+
 @pytest.mark.parametrize("path", ["v1/documents/a%0Ab", "v1/related/a%0Ab", "v1/related/a%00b", "v1/nothing%0A"])
 def test_names_that_no_document_has_are_not_found(site: Site, path: str) -> None:
     response = site.get(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from ninja import Query, Router
 
 from django_wp_ai.api import edge, uploads
-from django_wp_ai.api.auth import principal_of, site, site_or_bodiless, site_with_upload
+from django_wp_ai.api.auth import principal_of, site, site_with_optional_body, site_with_upload
 from django_wp_ai.api.openapi import ACCEPTED
 from django_wp_ai.api.queries import require_known
 from django_wp_ai.api.schemas.documents import (
@@ -80,7 +82,7 @@ async def documents(request: HttpRequest, asked: Query[DocumentsIn]) -> JsonResp
 
 @router.post(
     "documents/sync",
-    auth=site_or_bodiless,
+    auth=site_with_optional_body,
     summary="Look through the site",
     url_name="documents-sync",
     openapi_extra=ACCEPTED,
@@ -114,7 +116,7 @@ async def post_saved(request: HttpRequest, event: PostEvent) -> JsonResponse:
     _require_site(request, event)
     new = event.to_new()
     if event.status != "publish" or await in_thread(lambda: new.is_wordless):
-        return await _gone(request, DeleteEvent(source_id=event.source_id, modified_at=event.modified_at))
+        return await _gone(request, event.source_id, event.modified_at)
     return await _taken(request, new)
 
 
@@ -129,7 +131,7 @@ async def media_added(request: HttpRequest, event: MediaEvent) -> JsonResponse:
 async def post_deleted(request: HttpRequest, event: DeleteEvent) -> JsonResponse:
     """Take it out; that it never was there is no error."""
     _require_site(request, event)
-    return await _gone(request, event)
+    return await _gone(request, event.name, event.modified_at)
 
 
 async def _taken(request: HttpRequest, new: NewDocument) -> JsonResponse:
@@ -141,11 +143,11 @@ async def _taken(request: HttpRequest, new: NewDocument) -> JsonResponse:
     return JsonResponse({**told, "status": "pending", "job_id": str(found.job.pk)}, status=202)
 
 
-async def _gone(request: HttpRequest, event: DeleteEvent) -> JsonResponse:
+async def _gone(request: HttpRequest, source_id: str, modified_at: datetime | None) -> JsonResponse:
     try:
-        found = await in_thread(ingest.delete, principal_of(request), event.name, modified_at=event.modified_at)
+        found = await in_thread(ingest.delete, principal_of(request), source_id, modified_at=modified_at)
     except NotFound:
-        return JsonResponse({"source_id": event.name, "status": "deleted", "job_id": None})
+        return JsonResponse({"source_id": source_id, "status": "deleted", "job_id": None})
     status = "deleted" if found.deleted_at else "outdated"
     return JsonResponse({"id": found.pk, "source_id": found.source_id, "status": status, "job_id": None})
 

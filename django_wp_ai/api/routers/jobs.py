@@ -73,7 +73,13 @@ async def job(request: HttpRequest, job_id: str) -> HttpResponse:
     return response
 
 
-@router.post("jobs/{job_id}/cancel", auth=site_without_body, summary="Cancel a job", url_name="job-cancel")
+@router.post(
+    "jobs/{job_id}/cancel",
+    auth=site_without_body,
+    summary="Cancel a job",
+    url_name="job-cancel",
+    openapi_extra=ACCEPTED,
+)
 async def cancel(request: HttpRequest, job_id: str) -> HttpResponse:
     """Cancel a queued job at once (200); a running one ends when its worker hears of it (202)."""
     principal = principal_of(request)
@@ -82,7 +88,13 @@ async def cancel(request: HttpRequest, job_id: str) -> HttpResponse:
     return _accepted(cancelled, status=200 if cancelled.is_finished else 202)
 
 
-@router.post("jobs/{job_id}/retry", auth=site_without_body, summary="Try a job again", url_name="job-retry")
+@router.post(
+    "jobs/{job_id}/retry",
+    auth=site_without_body,
+    summary="Try a job again",
+    url_name="job-retry",
+    openapi_extra=ACCEPTED,
+)
 async def retry(request: HttpRequest, job_id: str) -> HttpResponse:
     """Queue a failed or cancelled job again; what it paid for and finished is not paid for again."""
     principal = principal_of(request)

@@ -16,8 +16,6 @@ def _time(value: Any) -> datetime | None:
     """Text (RFC 3339); WordPress' own times in UTC have no zone."""
     if value in ("", None):
         return None
-    if isinstance(value, datetime):  # of another event that was read
-        return value
     if not isinstance(value, str):
         raise ValueError("a time as text (RFC 3339)")
     try:

@@ -55,7 +55,7 @@ def _errors(kind: JobKind, ordinal: int, item: dict[str, Any]) -> list[InitError
     except ValidationError as found:
         return [
             InitErrorDetails(
-                type=PydanticCustomError("item", "{told}", {"told": each["msg"]}),
+                type=PydanticCustomError("item", "{told}", {"told": inputs.message_of(each)}),
                 loc=("items", ordinal, *each["loc"]),
                 input=None,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django_wp_ai.datatypes import Delta, Principal, ToolCall
 from django_wp_ai.gateway.chat import open_stream
@@ -55,7 +55,9 @@ class AnswerStream:
     @property
     def trace_id(self) -> UUID:
         """What the search and the model's call have in common."""
-        return self._prepared.origin.trace_id or uuid4()
+        trace_id = self._prepared.origin.trace_id
+        assert trace_id is not None  # what is prepared has one
+        return trace_id
 
     @property
     def conversation_id(self) -> str:
