@@ -147,10 +147,16 @@ def test_a_refusal_before_the_first_token_is_an_http_error(filled: Site, stream:
 def test_an_answer_that_the_limits_refuse_spends_nothing(filled: Site, mode: str) -> None:
     Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=1)
     refused = filled.post(PATH, {**GOOD, "mode": mode})
-    check_shape(refused, PATH, 429, "rate_limited")
-    assert "r=1" in refused["RateLimit"]
+    told = check_shape(refused, PATH, 429, "rate_limited")
+    assert told["detail"].startswith("This call alone is more than the limit allows: 1 requests in 60 s")
+    assert ("r=1" in refused["RateLimit"], refused["Retry-After"]) == (True, "60")
     assert filled.usage() == []
     assert filled.post("v1/search", {"query": ASKED}).status_code == 200
+    Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=2)
+    again = filled.post(PATH, {**GOOD, "mode": mode})
+    assert (again.status_code, "r=1" in again["RateLimit"]) == (429, True)
+    assert again.json()["detail"].startswith("The limit is used up: 2 requests in 60 s")
+    assert 0 < int(again["Retry-After"]) <= 60
     Tenant.objects.filter(pk=filled.tenant.pk).update(rpm=None, routes={"search": {"rpm": 9}, "ask": {"rpm": 1}})
     assert [filled.post(PATH, {**GOOD, "mode": mode}).status_code for _ in range(2)] == [200, 429]
     assert [row.route for row in filled.usage()].count("search") == (1 if mode == "text" else 2)

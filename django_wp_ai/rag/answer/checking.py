@@ -94,7 +94,7 @@ class Checker:
         return any(number in self._sources and self._sources[number].quoted(quote) for number in numbers)
 
     def _is_known(self, url: str) -> bool:
-        return all(map(self._is_ours, (url, *addresses_within(url))))
+        return _page(url) in self._pages or all(map(self._is_ours, (url, *addresses_within(url))))
 
     def _is_ours(self, url: str) -> bool:
         try:

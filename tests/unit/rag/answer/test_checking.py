@@ -136,12 +136,11 @@ def test_links_lead_to_the_site_or_nowhere(said: str, shown: str, size: int) -> 
 
 def test_of_another_site_only_the_pages_that_were_given_are_linked() -> None:
     [given] = [source(1, OPEN)]
-    hit = replace(given.hits[0], url="https://other.example/a/")
-    checking = Checker([Source(1, (hit,), given.passages)], site_host="site.example")
-    said = "https://other.example/a and https://other.example/b and http://other.example/a/#top"
-    assert (
-        checking.feed(said) + checking.finish() == "https://other.example/a and \u2026 and http://other.example/a/#top"
-    )
+    page, redirect = "https://other.example/a/", "https://site.example/out?to=https://evil.example/"
+    hits = [replace(given.hits[0], url=url) for url in (page, redirect)]
+    checking = Checker([Source(n, (hit,), given.passages) for n, hit in enumerate(hits)], site_host="site.example")
+    said = f"https://other.example/a and https://other.example/b and http://other.example/a/#top and {redirect}"
+    assert checking.feed(said) + checking.finish() == said.replace("https://other.example/b", "\u2026")
 
 
 @pytest.mark.parametrize("size", [0, 1, 3])
