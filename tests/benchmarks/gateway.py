@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import django
@@ -121,7 +119,9 @@ def measure(bench: Bench, cores: Cores, issued: Issued, *, streams: int, litellm
             memory = held.measure(site, stand_in, full(stream=True, pace="hold"), streams=streams)
     if litellm_at:
         beside += " " + report.against(bench.rows, ours=FULL, theirs=LITELLM)
-    return "\n\n".join((machine(cores), report.tables(bench.rows, base=VENDOR), beside, str(memory), ledger))
+    return "\n\n".join(
+        (report.machine(str(cores)), report.tables(bench.rows, base=VENDOR), beside, str(memory), ledger)
+    )
 
 
 def measure_litellm(bench: Bench, cores: Cores, stand_in: Server, executable: str | None) -> str:
@@ -135,14 +135,6 @@ def measure_litellm(bench: Bench, cores: Cores, stand_in: Server, executable: st
     with litellm.proxy(executable, cores, stand_in.port) as proxy:
         bench.measure_chat(LITELLM, proxy, keyed)
     return f"{LITELLM} is {litellm.version(executable)}, one worker, key authentication, without a database."
-
-
-def machine(cores: Cores) -> str:
-    """On what and when it was measured."""
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d} · {os.cpu_count()} cores · Python {platform.python_version()} · "
-        f"Django {django.__version__} · {cores}"
-    )
 
 
 def numbers(text: str) -> list[int]:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import platform
 import random
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import django
@@ -124,11 +122,7 @@ def run(tenant: Any, name: str, documents: Iterator[Any]) -> tuple[str, ...]:
 
 def measure(posts: int, size: int) -> str:
     """Runs of all posts, of none that has changed, of a tenth edited and of three times as many; gives the report."""
-    about = (
-        f"{datetime.now(UTC):%Y-%m-%d} · {os.cpu_count()} cores · Python {platform.python_version()} · "
-        f"Django {django.__version__}"
-    )
-    return f"{about}\n\n{report.table(HEAD, list(_runs(posts, size)))}"
+    return f"{report.machine()}\n\n{report.table(HEAD, list(_runs(posts, size)))}"
 
 
 def _runs(posts: int, size: int) -> Iterator[tuple[str, ...]]:

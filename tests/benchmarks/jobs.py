@@ -23,7 +23,7 @@ import django
 import psutil
 
 from tests.benchmarks import calls, report
-from tests.benchmarks.gateway import fresh_site, machine
+from tests.benchmarks.gateway import fresh_site
 from tests.benchmarks.load import Plan, once, percentile, run
 from tests.benchmarks.servers import Cores, app, vendor
 from tests.services import postgres_url, redis_url
@@ -250,7 +250,7 @@ def measure(issued: Any, cores: Cores, wished: argparse.Namespace) -> str:
     head = ("queue", "jobs", "call s", "took s", "jobs/s", "CPU ms each", "memory", "of the worker")
     beside = "" if wished.celery else "Celery was not measured: `--celery PYTHON` names an interpreter that has it."
     parts = (
-        machine(cores),
+        report.machine(str(cores)),
         report.table(head, [each.cells() for each in runs]),
         beside,
         "Jobs handed in by HTTP:",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+import django
 
 from tests.benchmarks.load import Sample, percentile
 
@@ -24,6 +29,12 @@ class Row:
     cpu_percent: float
     cpu_ms: float  # the server's processor time for one answer
     rss_mb: float
+
+
+def machine(*more: str) -> str:
+    """When and on what it was measured."""
+    about = f"{datetime.now(UTC):%Y-%m-%d}", f"{os.cpu_count()} cores", f"Python {platform.python_version()}"
+    return " · ".join((*about, f"Django {django.__version__}", *more))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import random
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -156,8 +154,7 @@ def measure(wished: argparse.Namespace) -> str:
     sizes = corpus.sizes()
     walked = [found for tenant, _ in filled[:5] if (found := index.recall(tenant))]
     about = (
-        f"{datetime.now(UTC):%Y-%m-%d} · {os.cpu_count()} cores · Python {platform.python_version()} · "
-        f"Django {django.__version__} · PostgreSQL {postgres} · pgvector {pgvector}\n\n"
+        f"{report.machine(f'PostgreSQL {postgres}', f'pgvector {pgvector}')}\n\n"
         f"{corpus.chunks} passages of {corpus.words} words and {corpus.dimensions} dimensions; {corpus.tenants} sites "
         f"(the largest {sizes[0]}, the median {sizes[len(sizes) // 2]}); {len(asked)} questions.\n"
         f"The index over vectors took {built_s:.0f} s and {vectors / 1e6:.0f} MB, the one over words "
